@@ -1,0 +1,148 @@
+package snpmachine
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/veraison/go-cose"
+
+	"github.com/cleanroom-go/sdk/internal/testpki"
+)
+
+// labelX5Chain is the COSE header of a certificate chain (RFC 9360).
+const labelX5Chain int64 = 33
+
+// uvmFeed is the product whose measurement is endorsed.
+const uvmFeed = "ContainerPlat-AMD-UVM"
+
+// uvmEKU marks a certificate that may sign utility VM endorsements; it is part
+// of the issuer's did:x509.
+var uvmEKU = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 76, 59, 1, 2}
+
+// endorsed is the payload of an endorsement.
+type endorsed struct {
+	GuestSVN    string `json:"x-ms-sevsnpvm-guestsvn"`
+	Measurement string `json:"x-ms-sevsnpvm-launchmeasurement"`
+}
+
+// endorser signs launch measurements as the builder of the utility VM does.
+type endorser struct {
+	root *x509.Certificate
+	leaf *x509.Certificate
+	key  *rsa.PrivateKey
+}
+
+func newEndorser(key *rsa.PrivateKey) (*endorser, error) {
+	rootKey, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	name := func(cn string) pkix.Name {
+		return pkix.Name{CommonName: cn, Organization: []string{testpki.Organization}}
+	}
+	root := &x509.Certificate{Subject: name("utility VM root"), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	e := &endorser{key: key}
+	if e.root, err = testpki.Sign(root, rootKey.Public(), root, rootKey); err != nil {
+		return nil, err
+	}
+	leaf := &x509.Certificate{Subject: name(uvmFeed), KeyUsage: x509.KeyUsageDigitalSignature, UnknownExtKeyUsage: []asn1.ObjectIdentifier{uvmEKU}}
+	e.leaf, err = testpki.Sign(leaf, key.Public(), e.root, rootKey)
+	return e, err
+}
+
+// issuer is the did:x509 that names the root by digest and the leaf by usage.
+func (e *endorser) issuer() string {
+	digest := sha256.Sum256(e.root.Raw)
+	return "did:x509:0:sha256:" + base64.RawURLEncoding.EncodeToString(digest[:]) + "::eku:" + uvmEKU.String()
+}
+
+// endorse makes a COSE_Sign1 (PS384, x5chain) that names a measurement.
+func (e *endorser) endorse(measurement []byte) ([]byte, error) {
+	payload, err := json.Marshal(endorsed{GuestSVN: "101", Measurement: hex.EncodeToString(measurement)})
+	if err != nil {
+		return nil, err
+	}
+	signer, err := cose.NewSigner(cose.AlgorithmPS384, e.key)
+	if err != nil {
+		return nil, err
+	}
+	protected := cose.ProtectedHeader{
+		cose.HeaderLabelAlgorithm:   cose.AlgorithmPS384,
+		cose.HeaderLabelContentType: "application/json",
+		labelX5Chain:                []any{e.leaf.Raw, e.root.Raw},
+		"iss":                       e.issuer(),
+		"feed":                      uvmFeed,
+	}
+	return cose.Sign1(rand.Reader, signer, cose.Headers{Protected: protected}, payload, nil)
+}
+
+// verify checks an endorsement's chain and signature and that it names the
+// measurement.
+func (e *endorser) verify(endorsement, measurement []byte, now time.Time) error {
+	msg := cose.NewSign1Message()
+	if err := msg.UnmarshalCBOR(endorsement); err != nil {
+		return err
+	}
+	leaf, err := e.signer(msg, now)
+	if err != nil {
+		return err
+	}
+	verifier, err := cose.NewVerifier(cose.AlgorithmPS384, leaf.PublicKey)
+	if err != nil {
+		return err
+	}
+	if err := msg.Verify(nil, verifier); err != nil {
+		return err
+	}
+	if iss, _ := msg.Headers.Protected["iss"].(string); iss != e.issuer() {
+		return fmt.Errorf("issuer %q is not known", iss)
+	}
+	if feed, _ := msg.Headers.Protected["feed"].(string); feed != uvmFeed {
+		return fmt.Errorf("feed %q is not %s", feed, uvmFeed)
+	}
+	var payload endorsed
+	if err := json.Unmarshal(msg.Payload, &payload); err != nil {
+		return err
+	}
+	if payload.Measurement != hex.EncodeToString(measurement) {
+		return errors.New("another launch measurement is endorsed than the report's")
+	}
+	return nil
+}
+
+// signer verifies the certificates that a message brings along.
+func (e *endorser) signer(msg *cose.Sign1Message, now time.Time) (*x509.Certificate, error) {
+	chain, ok := msg.Headers.Protected[labelX5Chain].([]any)
+	if !ok || len(chain) != 2 {
+		return nil, errors.New("no chain of two certificates in the protected header")
+	}
+	der, _ := chain[0].([]byte)
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(e.root)
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return nil, err
+	}
+	for _, eku := range leaf.UnknownExtKeyUsage {
+		if eku.Equal(uvmEKU) {
+			return leaf, nil
+		}
+	}
+	return nil, fmt.Errorf("certificate %q may not sign endorsements", leaf.Subject)
+}
