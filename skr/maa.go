@@ -1,0 +1,232 @@
+package skr
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+)
+
+const (
+	maaAPIVersion = "2022-08-01"
+	// keySetLifetime is how long a fetched key set answers without being
+	// fetched again. A kid that is not in it is looked up once more at any time.
+	keySetLifetime = time.Hour
+	defaultLeeway  = 5 * time.Minute
+
+	// Offsets in an SEV-SNP attestation report (AMD 56860, table 23).
+	reportSize       = 1184
+	reportDataOffset = 80
+	reportDataSize   = 64
+)
+
+// MAAClientOptions are the options of [NewMAAClient]. The zero value is ready.
+type MAAClientOptions struct {
+	azcore.ClientOptions
+	// Leeway is how far the clocks of service and guest may differ; zero means
+	// 5 minutes, a negative value none.
+	Leeway time.Duration
+}
+
+// MAAClient asks one instance of Azure Attestation for tokens and verifies
+// them. It may be used by several goroutines.
+type MAAClient struct {
+	endpoint string // https://host
+	pipeline runtime.Pipeline
+	leeway   time.Duration
+	now      func() time.Time
+
+	// keys is guarded by lock, a semaphore that a context can stop waiting for.
+	lock    chan struct{}
+	keys    map[string]*rsa.PublicKey
+	fetched time.Time
+}
+
+// NewMAAClient makes a client of the instance at endpoint, a host or an https
+// URL. Tokens must be issued by exactly this host.
+func NewMAAClient(endpoint string, opts *MAAClientOptions) (*MAAClient, error) {
+	host, err := normalizeEndpoint(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("skr: attestation service: endpoint %w", err)
+	}
+	if opts == nil {
+		opts = &MAAClientOptions{}
+	}
+	azure := clientOptions(opts.ClientOptions)
+	leeway := opts.Leeway
+	switch {
+	case leeway == 0:
+		leeway = defaultLeeway
+	case leeway < 0:
+		leeway = 0
+	}
+	return &MAAClient{
+		endpoint: host,
+		pipeline: runtime.NewPipeline("skr", "v0.1.0", runtime.PipelineOptions{}, &azure),
+		leeway:   leeway,
+		now:      time.Now,
+		lock:     make(chan struct{}, 1),
+	}, nil
+}
+
+// Attest exchanges evidence for a token and verifies it: signature under a key
+// of the configured host, issuer, lifetime, nonce, and that it speaks of
+// exactly this runtime data. An empty nonce is not sent. The error is a
+// [*DeniedError] if the token failed a check, else it wraps the service's
+// *azcore.ResponseError.
+func (c *MAAClient) Attest(ctx context.Context, ev *Evidence, nonce string) (*AttestationToken, error) {
+	raw, err := c.request(ctx, ev, nonce)
+	if err != nil {
+		return nil, fmt.Errorf("skr: attest with %s: %w", hostOf(c.endpoint), err)
+	}
+	return c.verify(ctx, raw, nonce, ev.RuntimeData)
+}
+
+// Verify verifies a token that somebody else obtained. It cannot know the
+// runtime data; compare the claim x-ms-runtime before trusting a key in it. An
+// empty nonce is not compared.
+func (c *MAAClient) Verify(ctx context.Context, raw, nonce string) (*AttestationToken, error) {
+	return c.verify(ctx, raw, nonce, nil)
+}
+
+// The request nests four levels of padded URL base64 (API 2022-08-01,
+// AttestSevSnpVm); member names count with their case.
+type (
+	maaRequest struct {
+		Report      string         `json:"report"`
+		RuntimeData maaRuntimeData `json:"runtimeData"`
+		Nonce       string         `json:"nonce,omitempty"`
+	}
+	maaRuntimeData struct {
+		Data     string `json:"data"`
+		DataType string `json:"dataType"`
+	}
+	maaReport struct {
+		SnpReport     string
+		VcekCertChain string
+		Endorsements  string `json:",omitempty"`
+	}
+	maaEndorsements struct{ Uvm []string }
+)
+
+func newMAARequest(ev *Evidence, nonce string) (*maaRequest, error) {
+	if err := checkEvidence(ev); err != nil {
+		return nil, err
+	}
+	enc := base64.URLEncoding.EncodeToString
+	report := maaReport{SnpReport: enc(ev.Report), VcekCertChain: enc(ev.Certificates)}
+	if len(ev.UVMEndorsements) > 0 {
+		b, err := json.Marshal(maaEndorsements{Uvm: []string{enc(ev.UVMEndorsements)}})
+		if err != nil {
+			return nil, err
+		}
+		report.Endorsements = enc(b)
+	}
+	b, err := json.Marshal(report)
+	if err != nil {
+		return nil, err
+	}
+	return &maaRequest{enc(b), maaRuntimeData{enc(ev.RuntimeData), "JSON"}, nonce}, nil
+}
+
+// checkEvidence finds here what the service would refuse with less words.
+func checkEvidence(ev *Evidence) error {
+	if ev == nil {
+		return errors.New("no evidence")
+	}
+	if len(ev.Report) != reportSize {
+		return fmt.Errorf("evidence: the report has %d bytes, want %d", len(ev.Report), reportSize)
+	}
+	if len(ev.Certificates) == 0 {
+		return errors.New("evidence: no certificates; the platform gives them in host-amd-cert-base64")
+	}
+	if _, err := decodeObjectStrict(ev.RuntimeData); err != nil {
+		return fmt.Errorf("evidence: the runtime data must be a JSON object: %w", err)
+	}
+	want := reportDataFor(ev.RuntimeData)
+	if !bytes.Equal(ev.Report[reportDataOffset:reportDataOffset+reportDataSize], want[:]) {
+		return errors.New("evidence: REPORT_DATA is not the SHA-256 of the runtime data; the attester bound other bytes")
+	}
+	return nil
+}
+
+// reportDataFor is the REPORT_DATA of evidence for runtimeData.
+func reportDataFor(runtimeData []byte) (data [reportDataSize]byte) {
+	sum := sha256.Sum256(runtimeData)
+	copy(data[:], sum[:])
+	return data
+}
+
+func (c *MAAClient) request(ctx context.Context, ev *Evidence, nonce string) (string, error) {
+	body, err := newMAARequest(ev, nonce)
+	if err != nil {
+		return "", err
+	}
+	req, err := runtime.NewRequest(ctx, http.MethodPost, c.endpoint+"/attest/SevSnpVm?api-version="+maaAPIVersion)
+	if err != nil {
+		return "", err
+	}
+	if err := runtime.MarshalAsJSON(req, body); err != nil {
+		return "", err
+	}
+	var answer struct {
+		Token string `json:"token"`
+	}
+	if err := c.do(req, &answer); err != nil {
+		return "", err
+	}
+	if answer.Token == "" {
+		return "", errors.New("the answer holds no token")
+	}
+	return answer.Token, nil
+}
+
+// do sends a request and reads its 200 answer into v.
+func (c *MAAClient) do(req *policy.Request, v any) error {
+	resp, err := c.pipeline.Do(req)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return explainService(runtime.NewResponseError(resp))
+	}
+	return runtime.UnmarshalAsJSON(resp, v)
+}
+
+// key finds the key named kid. A kid that is not in the set at hand is looked
+// up in a fresh one, once: services rotate their keys.
+func (c *MAAClient) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
+	select {
+	case c.lock <- struct{}{}:
+		defer func() { <-c.lock }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if pub := c.keys[kid]; pub != nil && c.now().Sub(c.fetched) < keySetLifetime {
+		return pub, nil
+	}
+	req, err := runtime.NewRequest(ctx, http.MethodGet, c.endpoint+"/certs")
+	if err != nil {
+		return nil, err
+	}
+	var doc json.RawMessage
+	if err := c.do(req, &doc); err != nil {
+		return nil, fmt.Errorf("key set: %w", err)
+	}
+	keys, err := parseKeySet(doc)
+	if err != nil {
+		return nil, err
+	}
+	c.keys, c.fetched = keys, c.now()
+	return keys[kid], nil
+}
