@@ -1,4 +1,14 @@
-// Package vault emulates the data plane of premium Key Vaults: keys with
-// release policies, their secure release, and secrets. One server answers for
-// every *.vault.azure.net host.
+// Package vault emulates the data plane of premium Key Vaults (api-versions 7.x
+// and the dated ones): keys with release policies, their secure release, and
+// secrets. One server answers for every *.vault.azure.net host that
+// [Options.TenantID] knows.
+//
+// A caller without a token is challenged with the vault's tenant; one with a
+// token needs a grant for each data action. A release verifies the attestation
+// token with the keys that its authority publishes, evaluates the key's policy
+// against the claims, wraps the private key for the key in x-ms-runtime and
+// answers a JWS signed with the vault's own certificate. Refusals carry the
+// service's codes.
+//
+// Only RSA keys are kept: they are what clean rooms use as key encryption keys.
 package vault

@@ -1,0 +1,148 @@
+package vault
+
+import (
+	"context"
+	"crypto/rsa"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/cleanroom-go/sdk/internal/emulator/wire"
+)
+
+// importRequest is the body of PUT /keys/{name}. Clients spell "hsm" as "Hsm",
+// which is why member names are read without regard to case.
+type importRequest struct {
+	Key        privateKey        `json:"key"`
+	HSM        bool              `json:"hsm"`
+	Attributes givenAttributes   `json:"attributes"`
+	Policy     *policyJSON       `json:"release_policy"`
+	Tags       map[string]string `json:"tags"`
+}
+
+// privateKey is an RSA JSON web key; numbers are base64url, big endian.
+type privateKey struct {
+	Kty string   `json:"kty"`
+	Ops []string `json:"key_ops"`
+	N   string   `json:"n"`
+	E   string   `json:"e"`
+	D   string   `json:"d"`
+	P   string   `json:"p"`
+	Q   string   `json:"q"`
+	DP  string   `json:"dp"`
+	DQ  string   `json:"dq"`
+	QI  string   `json:"qi"`
+}
+
+func (s *Server) importKey(_ context.Context, c *call) (any, error) {
+	var in importRequest
+	if err := c.read(&in); err != nil {
+		return nil, err
+	}
+	k := &keyVersion{name: c.name, id: newVersion(), tags: in.Tags}
+	var err error
+	if k.private, k.hsm, err = in.Key.parse(in.HSM); err != nil {
+		return nil, err
+	}
+	if k.ops, err = operationsOf(in.Key.Ops); err != nil {
+		return nil, err
+	}
+	if k.tags == nil {
+		k.tags = map[string]string{}
+	}
+	exportable := in.Attributes.Exportable != nil && *in.Attributes.Exportable
+	switch {
+	case exportable && !c.hasRelease():
+		return nil, badParameter("AKV.SKR.1001: The exportable attribute is only supported with premium vaults and API version >= '7.3-preview'.")
+	case exportable && !k.hsm:
+		return nil, badParameter("AKV.SKR.1006: Software keys cannot be exportable in a premium vault.")
+	case exportable && in.Policy == nil:
+		return nil, badParameter("AKV.SKR.1004: Exportable keys must have release policy.")
+	}
+	k.attributes = fresh(in.Attributes, s.now().Unix())
+	k.attributes.Exportable = &exportable
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := s.vault(c.host).keys
+	name := strings.ToLower(c.name)
+	latest := find(keys[name], "", func(k *keyVersion) string { return k.id })
+	if latest != nil && latest.exportable() != exportable {
+		return nil, errExportableFixed()
+	}
+	if in.Policy != nil {
+		var old *releasePolicy
+		if latest != nil {
+			old = latest.policy
+		}
+		if k.policy, err = s.newPolicy(in.Policy, exportable, old); err != nil {
+			return nil, err
+		}
+	}
+	if latest != nil {
+		k.name = latest.name // names keep the spelling they were made with
+	}
+	keys[name] = append(keys[name], k)
+	return c.bundle(k), nil
+}
+
+func errExportableFixed() error {
+	return badParameter("AKV.SKR.1003: The exportable attribute of an existing key cannot be changed.")
+}
+
+// parse checks that all members belong to one key.
+func (in *privateKey) parse(hsm bool) (key *rsa.PrivateKey, inHSM bool, err error) {
+	switch in.Kty {
+	case "RSA":
+	case "RSA-HSM":
+		hsm = true
+	default:
+		return nil, false, badParameter("JSON Web Key: key type '%s' is not supported", in.Kty)
+	}
+	pub := wire.PublicKey(in.N, in.E)
+	if pub == nil {
+		return nil, false, badParameter("JSON Web Key: n and e are not an RSA public key")
+	}
+	if bits := pub.N.BitLen(); bits != 2048 && bits != 3072 && bits != 4096 {
+		return nil, false, badParameter("JSON Web Key: RSA key size %d is not supported, use 2048, 3072 or 4096", bits)
+	}
+	key = &rsa.PrivateKey{PublicKey: *pub, Primes: make([]*big.Int, 2)}
+	for _, member := range []struct {
+		name, text string
+		into       **big.Int
+	}{{"d", in.D, &key.D}, {"p", in.P, &key.Primes[0]}, {"q", in.Q, &key.Primes[1]}} {
+		b, err := wire.Decode64(member.text)
+		if err != nil || len(b) == 0 {
+			return nil, false, badParameter("JSON Web Key: member %s is missing or not base64url", member.name)
+		}
+		*member.into = new(big.Int).SetBytes(b)
+	}
+	if err := key.Validate(); err != nil {
+		return nil, false, badParameter("JSON Web Key: the members do not make one RSA key")
+	}
+	key.Precompute()
+	if !sameInt(in.DP, key.Precomputed.Dp) || !sameInt(in.DQ, key.Precomputed.Dq) || !sameInt(in.QI, key.Precomputed.Qinv) {
+		return nil, false, badParameter("JSON Web Key: dp, dq or qi is missing or does not fit d, p and q")
+	}
+	return key, hsm, nil
+}
+
+func sameInt(text string, n *big.Int) bool {
+	b, err := wire.Decode64(text)
+	return err == nil && new(big.Int).SetBytes(b).Cmp(n) == 0
+}
+
+// rsaOperations is what a key may be used for when nothing is said.
+var rsaOperations = []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
+
+func operationsOf(given []string) ([]string, error) {
+	if len(given) == 0 {
+		return rsaOperations, nil
+	}
+	for _, op := range given {
+		if !slices.Contains(rsaOperations, op) {
+			return nil, badParameter("JSON Web Key: key operation '%s' is not valid for RSA", op)
+		}
+	}
+	return given, nil
+}
