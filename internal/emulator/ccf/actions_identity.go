@@ -1,0 +1,134 @@
+package ccf
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+)
+
+// identityActions register callers that are no members: certificate users,
+// and users of an identity provider with its signing keys.
+var identityActions = map[string]definition{
+	"set_user":                    {validate: check(certificate("cert"), optionalType("object", "user_data")), apply: applySetUser},
+	"remove_user":                 {validate: check(entity("user_id")), apply: applyRemoveUser},
+	"set_user_data":               {validate: check(entity("user_id"), optionalType("object", "user_data")), apply: applySetUserData},
+	"set_jwt_issuer":              {validate: validateJWTIssuer, apply: applyJWTKeys},
+	"remove_jwt_issuer":           {validate: check(is("string", "issuer")), apply: applyRemoveJWTIssuer},
+	"set_jwt_public_signing_keys": {validate: check(is("string", "issuer"), jwks), apply: applyJWTKeys},
+	"set_user_identity":           {validate: check(is("string", "id"), oneOf("accountType", "microsoft"), optionalType("string", "invitationId"), is("object", "data"), tenantOfUser), apply: applySetUserIdentity},
+	"remove_user_identity":        {validate: check(is("string", "id")), apply: applyRemoveUserIdentity},
+}
+
+func applySetUser(a *applying, args any) error {
+	text, _ := textField(args, "cert")
+	cert, err := parseCertificate(text)
+	if err != nil {
+		return err
+	}
+	certUserTable.put(a.tx, memberID(cert), certUser{text, field(args, "user_data")})
+	return nil
+}
+
+func applyRemoveUser(a *applying, args any) error {
+	id, _ := textField(args, "user_id")
+	certUserTable.remove(a.tx, id)
+	return nil
+}
+
+func applySetUserData(a *applying, args any) error {
+	id, _ := textField(args, "user_id")
+	u, ok := certUserTable.get(a.tx, id)
+	if !ok {
+		return throw("Error: User %s does not exist", id)
+	}
+	u.data = field(args, "user_data")
+	certUserTable.put(a.tx, id, u)
+	return nil
+}
+
+// jwks wants a key set whose keys carry a certificate each.
+func jwks(args any) error {
+	_, err := signingKeys(args)
+	return err
+}
+
+// signingKeys reads jwks.keys[].x5c[0] by kid.
+func signingKeys(args any) (map[string]*x509.Certificate, error) {
+	list, ok := field(field(args, "jwks"), "keys").([]any)
+	if !ok {
+		return nil, throw("Error: jwks.keys must be an array")
+	}
+	keys := map[string]*x509.Certificate{}
+	for _, k := range list {
+		kid, okKid := textField(k, "kid")
+		chain, _ := field(k, "x5c").([]any)
+		if !okKid || len(chain) == 0 {
+			return nil, throw("Error: a key of jwks needs kid and x5c")
+		}
+		der, err := base64.StdEncoding.DecodeString(display(chain[0]))
+		if err != nil {
+			return nil, throw("Error: x5c of key %s is not base64", kid)
+		}
+		if keys[kid], err = x509.ParseCertificate(der); err != nil {
+			return nil, throw("Error: x5c of key %s is no certificate", kid)
+		}
+	}
+	return keys, nil
+}
+
+func validateJWTIssuer(_ *tx, args any) error {
+	if err := checkAll(args, []rule{is("string", "issuer"), optionalType("boolean", "auto_refresh"), optionalType("string", "ca_cert_bundle_name")}); err != nil {
+		return err
+	}
+	if truthy(field(args, "auto_refresh")) {
+		return throw("Error: auto_refresh is not available in this emulated network, which calls nobody; pass jwks")
+	}
+	return optional("jwks", jwks)(args)
+}
+
+// applyJWTKeys replaces the issuer's keys by those given, if any are.
+func applyJWTKeys(a *applying, args any) error {
+	issuer, _ := textField(args, "issuer")
+	if v := field(args, "jwks"); v == nil || v == undefined {
+		return nil
+	}
+	keys, err := signingKeys(args)
+	if err != nil {
+		return err
+	}
+	removeIssuerKeys(a.tx, issuer)
+	for kid, cert := range keys {
+		tokenKeyTable.put(a.tx, kid, tokenKey{issuer, cert})
+	}
+	return nil
+}
+
+func applyRemoveJWTIssuer(a *applying, args any) error {
+	issuer, _ := textField(args, "issuer")
+	removeIssuerKeys(a.tx, issuer)
+	return nil
+}
+
+func removeIssuerKeys(x *tx, issuer string) {
+	for _, kid := range tokenKeyTable.keys(x) {
+		if k, _ := tokenKeyTable.get(x, kid); k.issuer == issuer {
+			tokenKeyTable.remove(x, kid)
+		}
+	}
+}
+
+func tenantOfUser(args any) error {
+	return checkAll(field(args, "data"), []rule{is("string", "tenantId"), optionalType("string", "identifier")})
+}
+
+func applySetUserIdentity(a *applying, args any) error {
+	id, _ := textField(args, "id")
+	account, _ := textField(args, "accountType")
+	tokenUserTable.put(a.tx, id, tokenUser{account, field(args, "invitationId"), field(args, "data")})
+	return nil
+}
+
+func applyRemoveUserIdentity(a *applying, args any) error {
+	id, _ := textField(args, "id")
+	tokenUserTable.remove(a.tx, id)
+	return nil
+}

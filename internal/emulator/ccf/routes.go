@@ -1,0 +1,112 @@
+package ccf
+
+import (
+	"net/http"
+
+	"github.com/cleanroom-go/sdk/internal/cose"
+)
+
+// Lists of policies that endpoints share.
+var (
+	members   = []authPolicy{memberCert}
+	users     = []authPolicy{memberCert, userCert, bearerJWT}
+	certs     = []authPolicy{memberCert, userCert}
+	anybody   = []authPolicy{memberCert, userCert, bearerJWT, noAuth}
+	tokenOnly = []authPolicy{bearerJWT, noAuth}
+)
+
+func (s *Service) routes() []route {
+	var all []route
+	all = append(all, governanceRoutes()...)
+	all = append(all, serviceRoutes()...)
+	all = append(all, nodeRoutes()...)
+	return append(all, applicationRoutes()...)
+}
+
+func governanceRoutes() []route {
+	const proposals = "/gov/members/proposals"
+	const digests = "/gov/members/state-digests/{memberId}"
+	return []route{
+		{method: http.MethodPost, path: proposals + ":create", signed: cose.TypeProposal, handle: (*call).createProposal},
+		{method: http.MethodGet, path: proposals, handle: (*call).listProposals},
+		{method: http.MethodGet, path: proposals + "/{proposalId}", handle: (*call).showProposal},
+		{method: http.MethodGet, path: proposals + "/{proposalId}/actions", handle: (*call).showActions},
+		{method: http.MethodPost, path: proposals + "/{proposalId}:withdraw", signed: cose.TypeWithdrawal, handle: (*call).withdraw},
+		{method: http.MethodPost, path: proposals + "/{proposalId}/ballots/{memberId}:submit", signed: cose.TypeBallot, handle: (*call).submitBallot},
+		{method: http.MethodGet, path: proposals + "/{proposalId}/ballots/{memberId}", handle: (*call).showBallot},
+		{method: http.MethodGet, path: digests, handle: (*call).showDigest},
+		{method: http.MethodPost, path: digests + ":update", signed: cose.TypeStateDigest, anyStatus: true, handle: (*call).updateDigest},
+		{method: http.MethodPost, path: digests + ":ack", signed: cose.TypeAck, anyStatus: true, handle: (*call).acknowledge},
+	}
+}
+
+func serviceRoutes() []route {
+	get := func(path string, handle func(*call) (any, error)) route {
+		return route{method: http.MethodGet, path: "/gov/service/" + path, handle: handle}
+	}
+	return []route{
+		get("info", (*call).serviceInfo),
+		get("members", (*call).listMembers),
+		get("members/{memberId}", (*call).showMember),
+		get("users", (*call).listUsers),
+		get("users/{userId}", (*call).showUser),
+		get("nodes", (*call).listNodes),
+		get("constitution", (*call).constitution),
+		get("javascript-app", (*call).jsApp),
+		get("javascript-modules", (*call).listModules),
+		get("javascript-modules/{moduleName}", (*call).showModule),
+		get("join-policy", (*call).emptyObject),
+		get("jwk", (*call).emptyObject),
+		get("transactions/commit", (*call).govLastCommitted),
+		get("transactions/{transactionId}", (*call).govTransactionStatus),
+	}
+}
+
+func nodeRoutes() []route {
+	get := func(path string, handle func(*call) (any, error)) route {
+		return route{method: http.MethodGet, path: path, node: true, handle: handle}
+	}
+	return []route{
+		get("/node/network", (*call).network),
+		get("/node/version", (*call).nodeVersion),
+		get("/node/ready/app", (*call).ready),
+		get("/node/ready/gov", (*call).noContent),
+		get("/app/tx", (*call).transactionStatus),
+		get("/gov/tx", (*call).transactionStatus),
+		get("/app/commit", (*call).lastCommitted),
+		get("/gov/commit", (*call).lastCommitted),
+	}
+}
+
+func applicationRoutes() []route {
+	const contract = "/app/contracts/{contractId}"
+	const option = contract + "/runtimeoptions/{option}"
+	return []route{
+		{method: http.MethodGet, path: "/app/contracts", auth: users, handle: (*call).listContracts},
+		{method: http.MethodPut, path: contract, auth: members, handle: (*call).putContract},
+		{method: http.MethodPost, path: contract, auth: users, handle: (*call).showContract},
+		{method: http.MethodPost, path: contract + "/deploymentspec", handle: (*call).showSpec},
+		{method: http.MethodPost, path: contract + "/deploymentinfo", handle: (*call).showInfo},
+		{method: http.MethodPost, path: contract + "/cleanroompolicy", auth: users, handle: (*call).showPolicy},
+		{method: http.MethodPost, path: option + "/status", auth: anybody, handle: (*call).contractOptionStatus},
+		{method: http.MethodPost, path: option + "/enable", auth: members, handle: (*call).enableOption},
+		{method: http.MethodPost, path: option + "/disable", auth: members, handle: (*call).disableOption},
+		{method: http.MethodPost, path: "/app/runtimeoptions/{option}/status", auth: users, handle: (*call).showCGSOption},
+		{method: http.MethodGet, path: contract + "/secrets", auth: users, handle: (*call).listSecrets},
+		{method: http.MethodPut, path: contract + "/secrets/{secretName}", auth: anybody, handle: (*call).putSecret},
+		{method: http.MethodPost, path: contract + "/secrets/{secretId}", handle: (*call).getSecret},
+		{method: http.MethodPut, path: contract + "/events", auth: tokenOnly, handle: (*call).putEvent},
+		{method: http.MethodGet, path: contract + "/events", auth: users, handle: (*call).listEvents},
+		{method: http.MethodPost, path: contract + "/oauth/token", handle: (*call).issueToken},
+		{method: http.MethodPost, path: contract + "/ca/status", auth: users, anyToken: true, handle: (*call).authorityStatus},
+		{method: http.MethodPost, path: contract + "/ca/generateSigningKey", auth: members, handle: (*call).generateAuthority},
+		{method: http.MethodPost, path: contract + "/ca/generateEndorsedCert", handle: (*call).endorse},
+		{method: http.MethodGet, path: "/app/oidc/.well-known/openid-configuration", handle: (*call).discovery},
+		{method: http.MethodGet, path: "/app/oidc/keys", handle: (*call).issuerKeys},
+		{method: http.MethodPost, path: "/app/oidc/generateSigningKey", auth: members, handle: (*call).generateIssuerKey},
+		{method: http.MethodPost, path: "/app/oidc/setIssuerUrl", auth: users, handle: (*call).setIssuerURL},
+		{method: http.MethodPost, path: "/app/oidc/issuerInfo", auth: users, handle: (*call).issuerInfo},
+		{method: http.MethodGet, path: "/app/proposals/{proposalId}/historical", auth: users, handle: (*call).proposalHistory},
+		{method: http.MethodGet, path: "/app/users/identities", auth: users, handle: (*call).listIdentities},
+	}
+}
