@@ -51,9 +51,13 @@ func (c *call) historicalPage(what string, lastWrite uint64) (p page, ready bool
 	}
 	if !given {
 		end = lastWrite
-		if end == 0 {
-			end = c.committed
-		}
+	}
+	// What the caller saw committed bounds the range, so that one directly
+	// after a write fails; a range without end is never too early.
+	bound := c.committed
+	if end == 0 {
+		bound = c.store.committed
+		end = bound
 	}
 	size, given, err := c.seqnoParameter("max_seqno_per_page")
 	if err != nil {
@@ -65,7 +69,7 @@ func (c *call) historicalPage(what string, lastWrite uint64) (p page, ready bool
 	if end < from {
 		return p, false, throw("Error: to_seqno must be >= from_seqno")
 	}
-	if end > c.committed {
+	if end > bound {
 		return p, false, throw("Error: End of range must be committed")
 	}
 	// from and size are at most 2^53, so the sum fits.
