@@ -1,0 +1,2 @@
+// Package datasink reads and writes encrypted blobs.
+package datasink
