@@ -1,0 +1,272 @@
+package cleanroom
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cleanroom-go/sdk/skr"
+)
+
+// GovernanceVariable is the environment variable of an application that holds
+// a [GovernanceEnvironment].
+const GovernanceVariable = "CLEANROOM_GOVERNANCE"
+
+// sinkPrefix begins the name of the variable of each sink.
+const sinkPrefix = "CLEANROOM_SINK_"
+
+// maxEnvironmentValue bounds what is read from the environment. The platform
+// refuses far smaller values; this only keeps a mistake from becoming slow.
+const maxEnvironmentValue = 64 << 10
+
+// GovernanceEnvironment tells the program in a room which contract it runs
+// under and who keeps it. The deployment template carries it as a variable of
+// the application, and the policy that is hashed into the host data covers that
+// variable: the service certificate in it is therefore what the parties agreed
+// on, whoever deploys the room. Its form is compact JSON:
+//
+//	{"contractId":"…","endpoints":["https://…"],"serviceCertificate":"-----BEGIN CERTIFICATE-----\n…"}
+type GovernanceEnvironment struct {
+	// ContractID is the contract, and the subject of the room's tokens.
+	ContractID string `json:"contractId"`
+	// Endpoints are the addresses of the governance service, best first.
+	Endpoints []string `json:"endpoints"`
+	// ServiceCertificate is the PEM text of the only certificate under which
+	// an endpoint may answer.
+	ServiceCertificate string `json:"serviceCertificate"`
+}
+
+// SinkEnvironment tells the program in a room where one of its sinks lies and
+// how it is protected: names and addresses, never a key. Its form is compact
+// JSON; "dek" is absent if the mode needs none:
+//
+//	{"name":"…","containerUrl":"https://…","mode":"CPK","clientId":"…","tenantId":"…","dek":{…}}
+type SinkEnvironment struct {
+	// Name is the name of the access point.
+	Name string
+	// ContainerURL is https://ACCOUNT.blob.core.windows.net/CONTAINER.
+	ContainerURL string
+	// Mode is CPK, CSE or SSE.
+	Mode string
+	// ClientID and TenantID name the identity that may use the container.
+	ClientID, TenantID string
+	// DEK names the wrapped data key; the zero value means that there is none.
+	DEK skr.SecretRef
+}
+
+// sinkJSON is the wire form.
+type sinkJSON struct {
+	Name         string         `json:"name"`
+	ContainerURL string         `json:"containerUrl"`
+	Mode         string         `json:"mode"`
+	ClientID     string         `json:"clientId"`
+	TenantID     string         `json:"tenantId"`
+	DEK          *skr.SecretRef `json:"dek,omitempty"`
+}
+
+// SinkVariable is the environment variable of an application that holds the
+// [SinkEnvironment] of a sink: "consumer-output" is in
+// CLEANROOM_SINK_CONSUMER_OUTPUT. Two names of the document never share a
+// variable; foreign names can, and [EncodeEnvironment] refuses them.
+func SinkVariable(name string) string {
+	return sinkPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// EncodeEnvironment is the whole environment that a room program needs, by the
+// names of the variables and in their order. It refuses two sinks that would
+// share a variable.
+func EncodeEnvironment(g GovernanceEnvironment, sinks []SinkEnvironment) (Environment, error) {
+	value, err := g.Encode()
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{GovernanceVariable: value}
+	owner := map[string]string{}
+	for _, s := range sinks {
+		variable := SinkVariable(s.Name)
+		if other, taken := owner[variable]; taken {
+			return nil, fmt.Errorf("cleanroom: encode environment: the sinks %q and %q would both be in %s; rename one of them", other, s.Name, variable)
+		}
+		owner[variable] = s.Name
+		if values[variable], err = s.Encode(); err != nil {
+			return nil, err
+		}
+	}
+	var env Environment
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		env = append(env, EnvVar{Name: name, Value: values[name]})
+	}
+	return env, nil
+}
+
+// Encode is the value of [GovernanceVariable].
+func (g GovernanceEnvironment) Encode() (string, error) {
+	g.ServiceCertificate = strings.ReplaceAll(g.ServiceCertificate, "\r\n", "\n")
+	if err := g.Validate(); err != nil {
+		return "", fmt.Errorf("cleanroom: encode %s: %w", GovernanceVariable, err)
+	}
+	return compact(g)
+}
+
+// ParseGovernanceEnvironment reads the value of [GovernanceVariable]. Members
+// that it does not know are refused: they would be part of what the parties
+// agreed on, and have no effect.
+func ParseGovernanceEnvironment(value string) (GovernanceEnvironment, error) {
+	var g GovernanceEnvironment
+	err := strict(value, &g)
+	if err == nil {
+		err = g.Validate()
+	}
+	if err != nil {
+		return GovernanceEnvironment{}, fmt.Errorf("cleanroom: read %s: %w", GovernanceVariable, err)
+	}
+	return g, nil
+}
+
+// Validate reports the first member that cannot be used.
+func (g GovernanceEnvironment) Validate() error {
+	if !validContractID(g.ContractID) {
+		return fmt.Errorf("contractId %q: a contract's id is 1 to 128 letters, digits, hyphens and underscores", shorten(g.ContractID, 140))
+	}
+	if len(g.Endpoints) == 0 {
+		return errors.New("endpoints is empty; it names at least one address of the governance service")
+	}
+	for _, endpoint := range g.Endpoints {
+		if _, err := httpsURL(endpoint); err != nil {
+			return fmt.Errorf("endpoints: %w", err)
+		}
+	}
+	block, _ := pem.Decode([]byte(g.ServiceCertificate))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return errors.New("serviceCertificate is not the PEM text of a certificate; it is what pins the governance service")
+	}
+	if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		return fmt.Errorf("serviceCertificate: %w", err)
+	}
+	return nil
+}
+
+// Encode is the value of the variable [SinkVariable] of the sink.
+func (s SinkEnvironment) Encode() (string, error) {
+	if err := s.Validate(); err != nil {
+		return "", fmt.Errorf("cleanroom: encode the environment of sink %q: %w", s.Name, err)
+	}
+	w := sinkJSON{Name: s.Name, ContainerURL: s.ContainerURL, Mode: s.Mode, ClientID: s.ClientID, TenantID: s.TenantID}
+	if s.DEK != (skr.SecretRef{}) {
+		w.DEK = &s.DEK
+	}
+	return compact(w)
+}
+
+// ParseSinkEnvironment reads the value of a sink's variable.
+func ParseSinkEnvironment(value string) (SinkEnvironment, error) {
+	var w sinkJSON
+	if err := strict(value, &w); err != nil {
+		return SinkEnvironment{}, fmt.Errorf("cleanroom: read the environment of a sink: %w", err)
+	}
+	s := SinkEnvironment{Name: w.Name, ContainerURL: w.ContainerURL, Mode: w.Mode, ClientID: w.ClientID, TenantID: w.TenantID}
+	if w.DEK != nil {
+		s.DEK = *w.DEK
+	}
+	if err := s.Validate(); err != nil {
+		return SinkEnvironment{}, fmt.Errorf("cleanroom: read the environment of sink %q: %w", s.Name, err)
+	}
+	return s, nil
+}
+
+// Validate reports the first member that cannot be used.
+func (s SinkEnvironment) Validate() error {
+	if err := checkName(s.Name); err != nil {
+		return fmt.Errorf("name %q: %w", shorten(s.Name, 80), err)
+	}
+	if _, _, err := splitContainerURL(s.ContainerURL); err != nil {
+		return err
+	}
+	if s.ClientID == "" || s.TenantID == "" {
+		return errors.New("clientId and tenantId name the identity that may use the container; neither can be empty")
+	}
+	switch s.Mode {
+	case "CPK", "CSE":
+		if err := s.DEK.Validate(); err != nil {
+			return fmt.Errorf("dek: %w", err)
+		}
+	case "SSE":
+		if s.DEK != (skr.SecretRef{}) {
+			return errors.New("dek: the mode SSE has no data key; remove it, or set the mode CPK or CSE")
+		}
+	default:
+		return fmt.Errorf("mode %q is not known; it is CPK, CSE or SSE", shorten(s.Mode, 20))
+	}
+	return nil
+}
+
+// SinkEnvironment is what a room program must be told about this access point.
+func (a *AccessPoint) SinkEnvironment() (SinkEnvironment, error) {
+	fail := func(err error) (SinkEnvironment, error) { return SinkEnvironment{}, err }
+	if a.Identity == nil {
+		return fail(fmt.Errorf("cleanroom: access point %q has no identity that may use its container", a.Name))
+	}
+	if a.Subdirectory != "" {
+		return fail(fmt.Errorf("cleanroom: access point %q: a room program writes to the whole container; remove the subdirectory %q or use a container of its own", a.Name, a.Subdirectory))
+	}
+	mode, err := a.Mode()
+	if err != nil {
+		return fail(err)
+	}
+	s := SinkEnvironment{
+		Name: a.Name, ContainerURL: a.ContainerURL(), Mode: mode,
+		ClientID: a.Identity.ClientID, TenantID: a.Identity.TenantID,
+	}
+	if mode != "SSE" {
+		if s.DEK, err = a.DEK(); err != nil {
+			return fail(err)
+		}
+	}
+	if err := s.Validate(); err != nil {
+		return fail(fmt.Errorf("cleanroom: access point %q: %w", a.Name, err))
+	}
+	return s, nil
+}
+
+// validContractID keeps ids apart wherever the service joins them with other
+// names, and fits a token's subject.
+func validContractID(id string) bool {
+	return len(id) >= 1 && len(id) <= 128 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
+// compact is JSON on one line without escapes for HTML: the value goes into a
+// policy text where each additional character would have to be agreed on.
+func compact(v any) (string, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return "", fmt.Errorf("cleanroom: encode environment: %w", err)
+	}
+	return strings.TrimSuffix(b.String(), "\n"), nil
+}
+
+// strict reads exactly one JSON object into v.
+func strict(value string, v any) error {
+	if value == "" {
+		return errors.New("it is not set; the deployment template gives it to the application")
+	}
+	if len(value) > maxEnvironmentValue {
+		return fmt.Errorf("it has %d bytes; at most %d are read", len(value), maxEnvironmentValue)
+	}
+	d := json.NewDecoder(strings.NewReader(value))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("it is not the JSON object that the deployment template gives: %w", err)
+	}
+	if d.More() {
+		return errors.New("there is text after the JSON object")
+	}
+	return nil
+}
