@@ -1,0 +1,69 @@
+package cleanroomtest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+)
+
+// Names of the two parties of the local environment.
+const (
+	Publisher = "publisher"
+	Consumer  = "consumer"
+)
+
+// Party is what one party owns in Azure before a collaboration begins: a
+// tenant with an account, a managed identity for the room and a vault.
+type Party struct {
+	Name string
+	// TenantID is the party's Entra tenant.
+	TenantID string
+	// AccountID is the client id of the account that the party works with.
+	AccountID string
+	// IdentityID is the client id of the managed identity that a room may use.
+	IdentityID string
+	// VaultURL is a premium key vault, with keys and secrets.
+	VaultURL string
+
+	secret string
+}
+
+func newParty(name, tenant, account, identity string) (*Party, error) {
+	var secret [24]byte
+	if _, err := rand.Read(secret[:]); err != nil {
+		return nil, err
+	}
+	return &Party{
+		Name:       name,
+		TenantID:   tenant,
+		AccountID:  account,
+		IdentityID: identity,
+		VaultURL:   "https://" + vaultHost(name),
+		secret:     hex.EncodeToString(secret[:]),
+	}, nil
+}
+
+func vaultHost(party string) string { return party + "kv" + vaultSuffix }
+
+// newParties makes the two parties. Their ids are fixed, so that documents of
+// two runs can be compared; their secrets are not.
+func newParties() (map[string]*Party, error) {
+	publisher, err := newParty(Publisher, "10000000-0000-4000-8000-000000000001", "10000000-0000-4000-8000-00000000000a", "10000000-0000-4000-8000-0000000000fd")
+	if err != nil {
+		return nil, err
+	}
+	consumer, err := newParty(Consumer, "20000000-0000-4000-8000-000000000001", "20000000-0000-4000-8000-00000000000a", "20000000-0000-4000-8000-0000000000fd")
+	if err != nil {
+		return nil, err
+	}
+	return map[string]*Party{Publisher: publisher, Consumer: consumer}, nil
+}
+
+// Party returns the party of that name, [Publisher] or [Consumer].
+func (e *Env) Party(name string) (*Party, error) {
+	p, ok := e.parties[name]
+	if !ok {
+		return nil, fmt.Errorf("cleanroomtest: there is no party %q; there are %q and %q", name, Publisher, Consumer)
+	}
+	return p, nil
+}
