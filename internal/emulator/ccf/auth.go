@@ -26,6 +26,8 @@ const (
 type caller struct {
 	kind authPolicy
 	id   string
+	// claims are those of a token.
+	claims any
 }
 
 // tokenUser is a registered user who calls with a bearer token.
@@ -105,7 +107,7 @@ func (c *call) callerByCertificate(p authPolicy, kind string, known func(id stri
 	if !known(id) {
 		return "Could not find matching " + kind + " certificate"
 	}
-	c.caller = caller{p, id}
+	c.caller = caller{kind: p, id: id}
 	return ""
 }
 
@@ -168,7 +170,7 @@ func (c *call) callerByToken(rt *route, claims any) error {
 	if !ok && !rt.anyToken {
 		return throw("Error: OID claim is not present in the JWT token. Cannot get caller ID.")
 	}
-	c.caller = caller{bearerJWT, oid}
+	c.caller = caller{bearerJWT, oid, claims}
 	if rt.anyToken {
 		return nil
 	}

@@ -42,12 +42,10 @@ func (c *call) putEvent() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	byToken := c.caller.kind == bearerJWT
 	switch {
-	case c.caller.kind == "" && !truthy(field(body, "attestation")):
+	case !byToken && !truthy(field(body, "attestation")):
 		return nil, errAttestationMissing
-	case c.caller.kind == bearerJWT:
-		// A token's claims are never in a policy beside a report's.
-		return nil, badRequest("VerifyJwtAttestationFailed", "Token claims do not match the contract policy.")
 	case !truthy(field(body, "sign")):
 		return nil, badRequest("SignatureMissing", "Signature payload must be supplied.")
 	case !truthy(field(body, "timestamp")):
@@ -56,14 +54,12 @@ func (c *call) putEvent() (any, error) {
 	if n, err := strconv.ParseFloat(display(field(body, "timestamp")), 64); err == nil && n > maxTimestamp {
 		return nil, badRequest("TimestampTooLarge", "Timestamp value is too large.")
 	}
-	if err := checkPlatform(body); err != nil {
-		return nil, err
+	if byToken {
+		err = c.tokenMatches()
+	} else {
+		err = c.roomMatches(body)
 	}
-	r, err := c.attested(body, c.params[0], delegatedMismatch)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := boundKey(r, body, "sign"); err != nil {
 		return nil, err
 	}
 	content, err := signedData(body)
@@ -83,6 +79,34 @@ func (c *call) putEvent() (any, error) {
 	eventTable.put(c.tx, eventKey(c.params[0], scope, id), event{timestamp, data})
 	c.status = http.StatusNoContent
 	return nil, nil
+}
+
+// roomMatches wants evidence that is bound to the signing key.
+func (c *call) roomMatches(body any) error {
+	if err := checkPlatform(body); err != nil {
+		return err
+	}
+	r, err := c.attested(body, c.params[0], delegatedMismatch)
+	if err != nil {
+		return err
+	}
+	_, err = boundKey(r, body, "sign")
+	return err
+}
+
+// tokenMatches wants a policy of token claims that the caller's token meets.
+func (c *call) tokenMatches() error {
+	claims := map[string]any{}
+	for _, name := range allowedClaims["jwt"] {
+		if v := field(c.caller.claims, name); v != undefined {
+			claims[name] = v
+		}
+	}
+	policy, ok := policyTable.get(c.tx, c.params[0])
+	if !ok || len(policy.keys) == 0 || !matches(policy, claims) {
+		return badRequest("VerifyJwtAttestationFailed", "Token claims do not match the contract policy.")
+	}
+	return nil
 }
 
 // describe spells the time field as told: the latest event and the events of a

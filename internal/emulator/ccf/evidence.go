@@ -133,7 +133,7 @@ func boundKey(r report, body any, part string) ([]byte, error) {
 	return pemText, nil
 }
 
-// verifySigned checks body.sign over the decoded body.data, with RSA-PSS,
+// signedData checks body.sign over the decoded body.data, with RSA-PSS,
 // SHA-256 and a salt of 32 bytes, and returns the data.
 func signedData(body any) ([]byte, error) {
 	data, ok := textField(body, "data")

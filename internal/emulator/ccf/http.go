@@ -19,12 +19,11 @@ type call struct {
 	params []string
 	body   []byte
 	caller caller
-	// signer and message are set for governance messages.
+	// message is set for governance messages.
 	message *signedMessage
 	// committed is what was committed when the request came in.
 	committed uint64
-	// status and header of a success; 0 means 200, or 204 for an empty
-	// governance answer.
+	// status of a success; 0 means 200. header goes with any answer.
 	status int
 	header http.Header
 }

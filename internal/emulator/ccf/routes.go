@@ -10,7 +10,6 @@ import (
 var (
 	members   = []authPolicy{memberCert}
 	users     = []authPolicy{memberCert, userCert, bearerJWT}
-	certs     = []authPolicy{memberCert, userCert}
 	anybody   = []authPolicy{memberCert, userCert, bearerJWT, noAuth}
 	tokenOnly = []authPolicy{bearerJWT, noAuth}
 )
