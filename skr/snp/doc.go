@@ -1,22 +1,31 @@
-// Package snp reads and verifies SEV-SNP attestation reports.
+// Package snp reads, verifies and makes AMD SEV-SNP attestation reports.
 //
-// A [Verifier] answers whether a report is authentic: a processor of the
-// trusted roots signed it, its certificate belongs to the firmware and chip
-// that the report names, and it is bound to the runtime data that came with
-// it. [Validate] answers whether an authentic report is acceptable. Both list
-// every check, passed or not.
+// Inside a room the first call is [OpenDevice]: it gives the skr.Attester that
+// the rest of this module asks for evidence. A party that receives evidence
+// makes a [Verifier], asks it whether the report is authentic, and then asks
+// [Validate] whether the guest is one it wants to talk to:
 //
 //	result, err := snp.NewVerifier(nil).Verify(evidence)
 //	...
-//	checks, err := snp.Validate(result.Report, &snp.ValidateOptions{HostData: [][]byte{want}})
+//	_, err = snp.Validate(result.Report, &snp.ValidateOptions{HostData: [][]byte{accepted}})
 //
-// Verification needs no network: the chain comes with the evidence, and the
-// roots are AMD's, embedded. A verifier with other roots has another
-// constructor, whose name says what it is for.
+// # Trust
+//
+// [NewVerifier] trusts the roots of AMD that are compiled in, and nothing else:
+// the chain that comes with evidence is never its own root. The only way to
+// trust another root is the constructor that says so, [NewVerifierWithTestRoots],
+// and a verifier made by it trusts AMD no more. Both work offline; revocation
+// is not looked up.
 //
 // # Errors
 //
-// A refusal is a *skr.DeniedError with the identifiers report.format,
-// certificates.format, report.signature, report.certificate and report.data,
-// or, from Validate, report.host-data, report.debug and report.vmpl.
+// A refused report is a *skr.DeniedError. The result comes back beside it, with
+// every check that could be made, so that a log shows what was wrong.
+//
+// # Compatibility
+//
+// Reports of versions 2 to 5, VCEK signatures of Milan, Genoa and Turin. The
+// package stands apart from skr because its dependency, go-sev-guest, registers
+// flags on flag.CommandLine when it is imported. The device of Linux 5.x,
+// /dev/sev, is not supported: confidential ACI has /dev/sev-guest.
 package snp

@@ -3,78 +3,111 @@ package snp
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
+
+	"github.com/google/go-sev-guest/abi"
 )
 
-// ReportSize is the length of a report in bytes (SEV-SNP ABI, table
-// ATTESTATION_REPORT).
-const ReportSize = 1184
+// ReportSize is the length of a report in bytes.
+const ReportSize = abi.ReportSize
 
-// Bits of the guest policy.
+// Layout of a report: AMD 56860, SEV-SNP firmware ABI, table 23. Integers are
+// little endian.
 const (
+	offVersion      = 0
+	offGuestSVN     = 4
+	offPolicy       = 8
+	offFamilyID     = 16
+	offImageID      = 32
+	offVMPL         = 48
+	offCurrentTCB   = 56
+	offReportData   = 80
+	offMeasurement  = 144
+	offHostData     = 192
+	offIDKey        = 224
+	offAuthorKey    = 272
+	offReportID     = 320
+	offReportedTCB  = 384
+	offChipID       = 416
+	offCommittedTCB = 480
+	offLaunchTCB    = 496
+
 	policySMT       = 1 << 16
 	policyMigration = 1 << 18
 	policyDebug     = 1 << 19
+
+	minVersion, maxVersion = 2, 5
 )
 
-// Report is a parsed report. Parsing says nothing about who signed it.
+// Report is an attestation report in fields. ParseReport does not verify it.
 type Report struct {
 	// Version is the version of the report's format.
 	Version uint32
-	// GuestSVN is the guest's security version number.
+	// GuestSVN is the guest's security version, from its launch endorsement.
 	GuestSVN uint32
-	// VMPL is the privilege level that asked for the report, 0 to 3, 0 being
-	// the highest.
+	// VMPL is the privilege level that asked; 0 is the most privileged.
 	VMPL uint32
-	// Policy is the guest policy; Debug, SMT and Migration are bits of it.
-	Policy                uint64
-	Debug, SMT, Migration bool
-	FamilyID, ImageID     [16]byte
-	// ReportData is what the guest had signed.
+	// Policy is the guest policy; the three flags below are bits of it.
+	Policy uint64
+	// Debug means that the host may read the guest's memory.
+	Debug bool
+	// SMT means that the guest may share a core's threads.
+	SMT bool
+	// Migration means that a migration agent may be associated.
+	Migration bool
+
+	FamilyID, ImageID [16]byte
+	// ReportData is what the guest bound: for clean rooms the SHA-256 of the
+	// runtime data and 32 zero bytes.
 	ReportData [64]byte
-	// Measurement is the launch measurement, SHA-384.
+	// Measurement is the launch digest of the utility VM.
 	Measurement [48]byte
-	// HostData was given at launch: for a confidential container group, the
-	// SHA-256 of its enforcement policy.
+	// HostData is the SHA-256 of the container group's security policy.
 	HostData                     [32]byte
 	IDKeyDigest, AuthorKeyDigest [48]byte
 	ReportID                     [32]byte
-	// The TCB versions, as the little-endian numbers that the report holds.
+	// The TCB versions, one byte per component: boot loader lowest, microcode
+	// highest. The VCEK is that of ReportedTCB.
 	CurrentTCB, ReportedTCB, CommittedTCB, LaunchTCB uint64
-	// ChipID identifies the processor.
+	// ChipID names the processor.
 	ChipID [64]byte
-	// Raw is the report itself.
+	// Raw is the whole report of 1184 bytes.
 	Raw []byte
 }
 
-// ParseReport reads the 1184 bytes of a report. The result keeps a copy.
+// ParseReport reads a report of exactly 1184 bytes and of a version from 2 to
+// 5. It copies b.
 func ParseReport(b []byte) (*Report, error) {
 	if len(b) != ReportSize {
-		return nil, fmt.Errorf("snp: parse report: it has %d bytes, want %d", len(b), ReportSize)
+		return nil, fmt.Errorf("skr/snp: parse report: %d bytes, want %d", len(b), ReportSize)
 	}
-	b = append([]byte{}, b...)
-	le := binary.LittleEndian
+	u32 := func(off int) uint32 { return binary.LittleEndian.Uint32(b[off:]) }
+	u64 := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
 	r := &Report{
-		Version:      le.Uint32(b[0x00:]),
-		GuestSVN:     le.Uint32(b[0x04:]),
-		VMPL:         le.Uint32(b[0x30:]),
-		Policy:       le.Uint64(b[0x08:]),
-		CurrentTCB:   le.Uint64(b[0x38:]),
-		ReportedTCB:  le.Uint64(b[0x180:]),
-		CommittedTCB: le.Uint64(b[0x1e0:]),
-		LaunchTCB:    le.Uint64(b[0x1f0:]),
-		Raw:          b,
+		Version:      u32(offVersion),
+		GuestSVN:     u32(offGuestSVN),
+		VMPL:         u32(offVMPL),
+		Policy:       u64(offPolicy),
+		CurrentTCB:   u64(offCurrentTCB),
+		ReportedTCB:  u64(offReportedTCB),
+		CommittedTCB: u64(offCommittedTCB),
+		LaunchTCB:    u64(offLaunchTCB),
+		Raw:          slices.Clone(b),
+	}
+	if r.Version < minVersion || r.Version > maxVersion {
+		return nil, fmt.Errorf("skr/snp: parse report: version %d, want %d to %d", r.Version, minVersion, maxVersion)
 	}
 	r.Debug = r.Policy&policyDebug != 0
 	r.SMT = r.Policy&policySMT != 0
 	r.Migration = r.Policy&policyMigration != 0
-	copy(r.FamilyID[:], b[0x10:])
-	copy(r.ImageID[:], b[0x20:])
-	copy(r.ReportData[:], b[0x50:])
-	copy(r.Measurement[:], b[0x90:])
-	copy(r.HostData[:], b[0xc0:])
-	copy(r.IDKeyDigest[:], b[0xe0:])
-	copy(r.AuthorKeyDigest[:], b[0x110:])
-	copy(r.ReportID[:], b[0x140:])
-	copy(r.ChipID[:], b[0x1a0:])
+	copy(r.FamilyID[:], b[offFamilyID:])
+	copy(r.ImageID[:], b[offImageID:])
+	copy(r.ReportData[:], b[offReportData:])
+	copy(r.Measurement[:], b[offMeasurement:])
+	copy(r.HostData[:], b[offHostData:])
+	copy(r.IDKeyDigest[:], b[offIDKey:])
+	copy(r.AuthorKeyDigest[:], b[offAuthorKey:])
+	copy(r.ReportID[:], b[offReportID:])
+	copy(r.ChipID[:], b[offChipID:])
 	return r, nil
 }
