@@ -130,6 +130,8 @@ func checkEnvironment(e Environment) error {
 			return fmt.Errorf("the variable %s is set twice", v.Name)
 		case strings.ContainsRune(v.Value, 0):
 			return fmt.Errorf("the variable %s holds a null character", v.Name)
+		case looksSecret(v.Value):
+			return fmt.Errorf("the variable %s looks like a private key or an address with a password, and every party reads the document: put it as a secret of the contract and name its id here", v.Name)
 		}
 		seen[v.Name] = true
 	}

@@ -34,8 +34,10 @@ func DecodeConfiguration(s string) (map[string]string, error) {
 		}
 		return jsonTexts(raw)
 	}
-	if m, err := jsonTexts([]byte(s)); err == nil {
-		return m, nil
+	// What is JSON is read as JSON or refused: the other reader must not
+	// accept what this one has a reason against.
+	if json.Valid([]byte(s)) {
+		return jsonTexts([]byte(s))
 	}
 	return pythonTexts(s)
 }

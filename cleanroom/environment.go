@@ -31,8 +31,11 @@ const maxEnvironmentValue = 64 << 10
 // variable: the service certificate in it is therefore what the parties agreed
 // on, whoever deploys the room. Its form is compact JSON:
 //
-//	{"contractId":"…","endpoints":["https://…"],"serviceCertificate":"-----BEGIN CERTIFICATE-----\n…"}
+//	{"application":"…","contractId":"…","endpoints":["https://…"],"serviceCertificate":"-----BEGIN CERTIFICATE-----\n…"}
 type GovernanceEnvironment struct {
+	// Application is the name of the application; it names the source of its
+	// audit events and its exported log. Zero means the program's file name.
+	Application string `json:"application,omitempty"`
 	// ContractID is the contract, and the subject of the room's tokens.
 	ContractID string `json:"contractId"`
 	// Endpoints are the addresses of the governance service, best first.
@@ -131,6 +134,11 @@ func ParseGovernanceEnvironment(value string) (GovernanceEnvironment, error) {
 
 // Validate reports the first member that cannot be used.
 func (g GovernanceEnvironment) Validate() error {
+	if g.Application != "" {
+		if err := checkName(g.Application); err != nil {
+			return fmt.Errorf("application %q: %w", shorten(g.Application, 80), err)
+		}
+	}
 	if !validContractID(g.ContractID) {
 		return fmt.Errorf("contractId %q: a contract's id is 1 to 128 letters, digits, hyphens and underscores", shorten(g.ContractID, 140))
 	}

@@ -2,7 +2,6 @@ package datasink
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
 
@@ -42,13 +41,6 @@ func (k *DEK) Clone() []byte { return k.secret.Clone() }
 // Close clears the key. Sinks made from it before keep working: each holds a
 // copy of its own.
 func (k *DEK) Close() { k.secret.Close() }
-
-// digest is the SHA-256 of the key, which the service stores beside a blob.
-func (k *DEK) digest() [sha256.Size]byte {
-	b := k.secret.Clone()
-	defer redact.Clear(b)
-	return sha256.Sum256(b)
-}
 
 // The textual forms of a key show no part of it.
 func (k *DEK) String() string               { return redact.Text }

@@ -1,7 +1,5 @@
 package datasink
 
-import "fmt"
-
 // Mode says who encrypts the bytes of a sink. Its text is the one of the
 // specification document.
 type Mode string
@@ -15,25 +13,3 @@ const (
 	// account's operator can read the bytes.
 	SSE Mode = "SSE"
 )
-
-// check refuses a mode that does not fit the key.
-func (m Mode) check(dek *DEK) error {
-	switch m {
-	case CPK:
-		if dek == nil {
-			return fmt.Errorf("mode CPK needs a DEK")
-		}
-		if dek.secret.Len() != DEKSize {
-			return fmt.Errorf("the DEK is closed")
-		}
-	case SSE:
-		if dek != nil {
-			return fmt.Errorf("mode SSE uses no DEK: a key that encrypts nothing must not look as if it did")
-		}
-	case "":
-		return fmt.Errorf("no mode given: say CPK, or SSE if the operator of the account may read the data")
-	default:
-		return fmt.Errorf("mode %q is unknown, want CPK or SSE", string(m))
-	}
-	return nil
-}

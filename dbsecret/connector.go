@@ -1,15 +1,25 @@
 package dbsecret
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"net/netip"
+	"os"
+	"strconv"
+
+	"github.com/lib/pq"
 
 	"github.com/cleanroom-go/sdk/skr"
 )
 
-// SecretGetter reads a secret of the governance service.
+// SecretGetter reads a secret of the governance service, as the room's client
+// of it does.
 type SecretGetter interface {
 	Secret(ctx context.Context, id string) ([]byte, error)
 }
@@ -19,35 +29,214 @@ type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Options are the options of Resolve and NewConnector.
+// Options are the options of [Resolve] and [NewConnector]. The zero value is
+// ready.
 type Options struct {
+	// AllowTLSWeakerThanVerifyFull permits a document whose sslMode is
+	// "verify-ca", "require" or "disable". Without it such a document is
+	// refused: whoever can reach the network between room and database could
+	// then read the rows and, with the weaker two, learn enough to guess the
+	// password. It weakens nothing by itself.
 	AllowTLSWeakerThanVerifyFull bool
-	Dialer                       Dialer
+	// Dialer replaces the network. Nil means a net.Dialer.
+	Dialer Dialer
 }
 
-// Connector makes connections.
-type Connector struct{}
+// Connector opens connections to the document's database with lib/pq. It is
+// safe for several goroutines, and [database/sql.OpenDB] closes it with the
+// DB.
+//
+// The password is unwrapped at the first connection and kept, redacted, until
+// Close. When the server refuses a kept password (SQLSTATE 28P01 or 28000), it
+// is unwrapped once more: it may have been rotated.
+type Connector struct {
+	doc      Document
+	tls      *tls.Config // nil: sslMode "disable"
+	dialer   Dialer
+	password *passwordSource
+}
 
-// Resolve reads the document and makes the connector.
+var (
+	_ driver.Connector = (*Connector)(nil)
+	_ io.Closer        = (*Connector)(nil)
+	_ fmt.Formatter    = (*Connector)(nil)
+)
+
+// Resolve reads the document stored as the secret id and makes its connector.
+// Nothing is released or connected before the first use.
 func Resolve(ctx context.Context, secrets SecretGetter, unwrap skr.Unwrapper, id string, opts *Options) (*Connector, error) {
-	return nil, errors.ErrUnsupported
+	if secrets == nil || id == "" {
+		return nil, errors.New("dbsecret: resolve: the source of secrets and the secret's id are required")
+	}
+	value, err := secrets.Secret(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("dbsecret: resolve secret %s: %w", id, err)
+	}
+	doc, err := Parse(value)
+	if err != nil {
+		return nil, fmt.Errorf("dbsecret: resolve secret %s: %w", id, err)
+	}
+	c, err := NewConnector(doc, unwrap, opts)
+	if err != nil {
+		return nil, fmt.Errorf("dbsecret: resolve secret %s: %w", id, err)
+	}
+	return c, nil
 }
 
-// NewConnector makes a connector from a document.
+// NewConnector makes the connector of a document that is already at hand.
 func NewConnector(doc *Document, unwrap skr.Unwrapper, opts *Options) (*Connector, error) {
-	return nil, errors.ErrUnsupported
+	if doc == nil || unwrap == nil {
+		return nil, errors.New("dbsecret: new connector: a document and an unwrapper are required")
+	}
+	if opts == nil {
+		opts = &Options{}
+	}
+	d, err := doc.normalized()
+	if err != nil {
+		return nil, err
+	}
+	if d.sslMode() != sslVerifyFull && !opts.AllowTLSWeakerThanVerifyFull {
+		return nil, fmt.Errorf("dbsecret: new connector: the document for %s asks for sslMode %q, which does not verify the server; have it changed to %q with the server's root in sslRootCert, or permit it with Options.AllowTLSWeakerThanVerifyFull",
+			d.Endpoint, d.SSLMode, sslVerifyFull)
+	}
+	config, err := tlsConfig(&d)
+	if err != nil {
+		return nil, fmt.Errorf("dbsecret: new connector: %w", err)
+	}
+	c := &Connector{doc: d, tls: config, dialer: opts.Dialer, password: newPasswordSource(unwrap, d.Password)}
+	if c.dialer == nil {
+		c.dialer = &net.Dialer{}
+	}
+	return c, nil
 }
 
-// Document returns a copy of the document.
-func (c *Connector) Document() Document { return Document{} }
+// Document returns a copy of the document, normalised.
+func (c *Connector) Document() Document { return c.doc }
 
-// Connect opens a connection.
+// Driver returns lib/pq's driver. Its Open reads connection strings and the
+// environment, which this connector never does.
+func (c *Connector) Driver() driver.Driver { return &pq.Driver{} }
+
+// Close forgets the password; connections that are open stay open. The copies
+// that the driver holds for these cannot be cleared.
+func (c *Connector) Close() error {
+	c.password.close()
+	return nil
+}
+
+// Format prints where the connector leads.
+func (c *Connector) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "dbsecret.Connector(%s)", c.target())
+}
+
+func (c *Connector) target() string {
+	host := net.JoinHostPort(c.doc.Endpoint, strconv.Itoa(int(c.doc.port())))
+	if c.doc.IP != "" {
+		host += " at " + c.doc.IP
+	}
+	return fmt.Sprintf("%s, database %s, user %s", host, c.doc.Name, c.doc.User)
+}
+
+// Connect opens a connection. The context ends every part of it: unwrapping,
+// dialling, TLS and the login.
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
-	return nil, errors.ErrUnsupported
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("dbsecret: connect to %s: %w", c.target(), explain(err))
+	}
+	return conn, nil
 }
 
-// Driver returns the driver.
-func (c *Connector) Driver() driver.Driver { return nil }
+func (c *Connector) connect(ctx context.Context) (driver.Conn, error) {
+	if os.Getenv("PQGO_DEBUG") == "1" {
+		return nil, errors.New("the environment variable PQGO_DEBUG makes the driver print passwords; unset it")
+	}
+	p, err := c.password.newer(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(p.plain)
+	conn, err := c.login(ctx, p.plain)
+	if !refusesPassword(err) || !p.kept {
+		return conn, err
+	}
+	fresh, err2 := c.password.newer(ctx, p.serial)
+	if err2 != nil {
+		return nil, fmt.Errorf("%w; unwrapping the password again: %w", err, err2)
+	}
+	defer clear(fresh.plain)
+	if bytes.Equal(fresh.plain, p.plain) {
+		return nil, err
+	}
+	return c.login(ctx, fresh.plain)
+}
 
-// Close forgets the password.
-func (c *Connector) Close() error { return nil }
+// login tries the spellings of one password.
+func (c *Connector) login(ctx context.Context, plain []byte) (driver.Conn, error) {
+	var conn driver.Conn
+	var err error
+	for _, spelling := range spellings(string(plain)) {
+		conn, err = c.open(ctx, spelling)
+		if !refusesPassword(err) {
+			break
+		}
+	}
+	return conn, err
+}
+
+// open runs the driver for one attempt. The configuration is a value, so no
+// environment variable, service file or password file is read: lib/pq reads
+// these only while it parses a connection string, and the password file only
+// for an empty password, which [passwordSource] refuses.
+func (c *Connector) open(ctx context.Context, password string) (conn driver.Conn, err error) {
+	s := &session{connector: c}
+	connector, err := pq.NewConnectorConfig(c.config(password))
+	if err != nil {
+		return nil, err
+	}
+	connector.Dialer(s)
+	defer func() {
+		// A server that sends malformed messages makes the driver panic. It
+		// belongs to another party.
+		if r := recover(); r != nil {
+			s.close()
+			conn, err = nil, panicError(r)
+		}
+	}()
+	stop := context.AfterFunc(ctx, s.abort)
+	defer stop()
+	conn, err = connector.Connect(ctx)
+	if !stop() && err == nil {
+		_ = conn.Close()
+		conn, err = nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, contextFirst(ctx, err)
+	}
+	return conn, nil
+}
+
+func (c *Connector) config(password string) pq.Config {
+	config := pq.Config{
+		Host:            c.doc.Endpoint,
+		Port:            c.doc.port(),
+		Database:        c.doc.Name,
+		User:            c.doc.User,
+		Password:        password,
+		ApplicationName: "cleanroom",
+		SSLMode:         pq.SSLModeDisable, // the session speaks TLS below the driver
+		ClientEncoding:  "UTF8",
+		Datestyle:       "ISO, MDY",
+	}
+	if c.doc.IP != "" {
+		config.Hostaddr = netip.MustParseAddr(c.doc.IP)
+	}
+	return config
+}
+
+func panicError(r any) error {
+	if err, ok := r.(error); ok {
+		return fmt.Errorf("the server sent a malformed message: %w", err)
+	}
+	return fmt.Errorf("the server sent a malformed message: %v", r)
+}

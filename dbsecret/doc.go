@@ -1,2 +1,52 @@
-// Package dbsecret turns the secret that describes a database into a connector.
+// Package dbsecret turns the secret that describes a database into connections
+// to it, and its rows into text.
+//
+// The publisher of a database tells the clean room about it in a small JSON
+// document, which is stored as a secret of the contract: where the database is,
+// how its certificate is verified, and where the password is wrapped. The
+// publisher makes it with [Document.Encode]. In the room,
+//
+//	connector, err := dbsecret.Resolve(ctx, governance, unwrapper, secretID, nil)
+//	if err != nil {
+//		return err
+//	}
+//	db := sql.OpenDB(connector)
+//	defer db.Close()
+//	result, err := dbsecret.WriteRows(ctx, w, db, `SELECT id, first_name FROM users WHERE gender = $1 ORDER BY id`, "Female")
+//
+// reads the document, and with the first query unwraps the password, connects
+// and writes the rows. [Connector] is a [database/sql/driver.Connector]: all
+// that database/sql offers works on it.
+//
+// # What is verified
+//
+// The server's certificate, against the roots in the document and the name in
+// it, also when the document gives an address to connect to. Without roots in
+// the document the system's count, and with them whatever configures these (on
+// some systems the variable SSL_CERT_FILE): put the root into the document.
+// A document may ask for less ("sslMode"), and is refused unless the program in
+// the room permits that too.
+//
+// The environment changes nothing: no PG* variable, service file, password
+// file or client certificate in the home directory is read. The one variable
+// that makes lib/pq print passwords, PQGO_DEBUG, makes Connect refuse.
+//
+// # Where the password lives
+//
+// Wrapped, in the publisher's key vault. The connector holds it in a form that
+// prints as redacted and is cleared by Close, which sql.DB calls. The driver
+// keeps a copy as a string in each open connection; that one cannot be cleared.
+//
+// # Errors
+//
+// They start with "dbsecret: ", the operation and the server, and wrap the
+// cause: [crypto/x509] errors, *pq.Error, or what the unwrapper reported. None
+// quotes the password, nor a document's member that might be one.
+//
+// # Compatibility
+//
+// Documents of other implementations of the scenario are read: they have
+// dbEndpoint, dbName, dbUser and dbPassword, some dbIP, and are stored as
+// base64. Those connect without TLS; this package does not, so their server
+// needs a certificate first.
 package dbsecret

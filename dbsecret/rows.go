@@ -2,8 +2,11 @@ package dbsecret
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -14,12 +17,120 @@ type Queryer interface {
 
 // RowsResult says what WriteRows wrote.
 type RowsResult struct {
-	Rows   int64
-	Bytes  int64
-	SHA256 [32]byte
+	Rows  int64
+	Bytes int64
+	// SHA256 is the digest of the bytes written.
+	SHA256 [sha256.Size]byte
 }
 
-// WriteRows writes the rows of a query.
+// flushSize is how much text is collected before it is written: large enough
+// that an encrypting writer below gets whole chunks.
+const flushSize = 64 << 10
+
+// WriteRows runs the query and writes each row as one line of text:
+//
+//	id: 7 firstName: Ann
+//
+// that is, for each column its name in lowerCamelCase, a colon, a blank and the
+// value, joined by a blank and ended by a line feed. NULL is written as
+// nothing. A line feed inside a value becomes the two characters \n, a carriage
+// return \r, so that a line is always a row; nothing else is escaped. Values
+// look as PostgreSQL casts them to text, except that a timestamp with time zone
+// is RFC 3339 in UTC, whatever the session's zone is.
+//
+// Memory does not grow with the number of rows. If anything fails, the context
+// included, the result is zero and w holds a part that must not be used: with a
+// datasink, call WriteRows inside WriteFile, which then commits nothing. A
+// malformed answer that makes the driver panic is an error as well.
+//
+// Put ORDER BY into the query, for without it the order is any; and pass values
+// as arguments ("WHERE gender = $1"), for in SQL "Female" in double quotes is a
+// column's name.
 func WriteRows(ctx context.Context, w io.Writer, db Queryer, query string, args ...any) (RowsResult, error) {
-	return RowsResult{}, errors.ErrUnsupported
+	result, rows, err := writeRows(ctx, w, db, query, args)
+	if err == nil {
+		return result, nil
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.Is(err, driver.ErrBadConn):
+		err = fmt.Errorf("the connection to the database was lost: %w", err)
+	}
+	return RowsResult{}, fmt.Errorf("dbsecret: write rows: after %d rows: %w", rows, err)
+}
+
+func writeRows(ctx context.Context, w io.Writer, db Queryer, query string, args []any) (result RowsResult, done int64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rows, err := runQuery(ctx, db, query, args)
+	if err != nil {
+		return result, 0, err
+	}
+	// Cancelled first: otherwise closing would read all that is left.
+	defer closeRows(rows)
+	defer cancel()
+
+	t, err := newRowText(rows)
+	if err != nil {
+		return result, 0, err
+	}
+	digest := sha256.New()
+	for more := true; more; {
+		if more, err = t.fill(rows); err != nil {
+			return result, t.rows, err
+		}
+		n, err := w.Write(t.buf)
+		if err == nil && n < len(t.buf) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return result, t.rows, fmt.Errorf("output: %w", err)
+		}
+		digest.Write(t.buf)
+		result.Bytes += int64(n)
+	}
+	if err := finishRows(rows); err != nil {
+		return result, t.rows, err
+	}
+	result.Rows = t.rows
+	digest.Sum(result.SHA256[:0])
+	return result, t.rows, nil
+}
+
+func runQuery(ctx context.Context, db Queryer, query string, args []any) (rows *sql.Rows, err error) {
+	defer recoverDriver(&err)
+	return db.QueryContext(ctx, query, args...)
+}
+
+// finishRows makes sure that the last row was the last one.
+func finishRows(rows *sql.Rows) (err error) {
+	defer recoverDriver(&err)
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if rows.NextResultSet() {
+		return errors.New("the query has more than one result; give one statement")
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+// closeRows ends a query that may have failed; its error has been seen.
+func closeRows(rows *sql.Rows) {
+	var ignored error
+	defer recoverDriver(&ignored)
+	_ = rows.Close()
+}
+
+// recoverDriver turns a panic of the driver into an error. The database belongs
+// to another party, and lib/pq panics on values of the wrong size. It stands
+// only around calls of the driver, so that a panic of the caller's writer stays
+// one.
+func recoverDriver(err *error) {
+	if r := recover(); r != nil {
+		*err = panicError(r)
+	}
 }

@@ -36,9 +36,7 @@ func normalizeEndpoint(s string) (string, error) {
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 		return "", errors.New("has more than a host; remove path, query and fragment")
 	}
-	if strings.HasSuffix(u.Host, ":") {
-		u.Host = strings.TrimSuffix(u.Host, ":")
-	}
+	u.Host = strings.TrimSuffix(u.Host, ":")
 	return "https://" + strings.ToLower(strings.TrimSuffix(u.Host, ":443")), nil
 }
 

@@ -1,0 +1,140 @@
+package cleanroom
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/cleanroom-go/sdk/datasink"
+	"github.com/cleanroom-go/sdk/internal/redact"
+)
+
+// Datastore is the name of the access point's data store. The data key belongs
+// to it: two access points on one data store share the key.
+func (a *AccessPoint) Datastore() string { return a.Store.ID }
+
+// DEKStore is a party's own directory of data keys, in the layout of the
+// reference tools: one file NAME.bin of 32 raw bytes for each data store. Keys
+// lie there in clear, for the owner alone (directory 0700, files 0600; on
+// Windows the access control of the user's profile has to do); without them
+// the party cannot read its result. A key is never overwritten.
+type DEKStore struct{ dir string }
+
+// OpenDEKStore opens the directory and makes it if it is missing. One that
+// others can enter is refused.
+func OpenDEKStore(dir string) (*DEKStore, error) {
+	if dir == "" {
+		return nil, errors.New("cleanroom: open DEK store: no directory")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cleanroom: open DEK store: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cleanroom: open DEK store: %w", err)
+	}
+	if open := openToOthers(info); open != "" {
+		return nil, fmt.Errorf("cleanroom: open DEK store %s: others can enter it (%s); run: chmod 700 %[1]s", dir, open)
+	}
+	return &DEKStore{dir}, nil
+}
+
+// Create makes the key of a data store and stores it. If there is one the
+// error is [fs.ErrExist], and the key stays as it was: what was written with it
+// could not be read otherwise. The caller should close the key.
+func (s *DEKStore) Create(name string) (*datasink.DEK, error) {
+	fail := func(err error) (*datasink.DEK, error) {
+		return nil, fmt.Errorf("cleanroom: create DEK %q: %w", shorten(name, 140), err)
+	}
+	path, err := s.path(name)
+	if err != nil {
+		return fail(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fail(fmt.Errorf("%w; load it, or move it away if nothing was written with it", err))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	dek, err := datasink.NewDEK()
+	if err == nil {
+		err = writeDEK(f, dek)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		// The file is ours and holds no key that anybody has.
+		return fail(errors.Join(err, os.Remove(path)))
+	}
+	return dek, nil
+}
+
+func writeDEK(f *os.File, dek *datasink.DEK) error {
+	raw := dek.Clone()
+	defer redact.Clear(raw)
+	if _, err := f.Write(raw); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// Load reads the key of a data store; a missing one is [fs.ErrNotExist]. The
+// caller should close the key.
+func (s *DEKStore) Load(name string) (*datasink.DEK, error) {
+	fail := func(err error) (*datasink.DEK, error) {
+		return nil, fmt.Errorf("cleanroom: load DEK %q: %w", shorten(name, 140), err)
+	}
+	path, err := s.path(name)
+	if err != nil {
+		return fail(err)
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fail(fmt.Errorf("%w; create it before the first use of the data store", err))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fail(err)
+	}
+	if !info.Mode().IsRegular() {
+		return fail(fmt.Errorf("%s is not a regular file", path))
+	}
+	if open := openToOthers(info); open != "" {
+		return fail(fmt.Errorf("others can read %s (%s); run: chmod 600 %[1]s, and consider the key known", path, open))
+	}
+	raw := make([]byte, datasink.DEKSize+1)
+	defer redact.Clear(raw)
+	n, err := io.ReadFull(f, raw)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return fail(err)
+	}
+	dek, err := datasink.ParseDEK(raw[:n])
+	if err != nil {
+		return fail(fmt.Errorf("%s: %w", path, err))
+	}
+	return dek, nil
+}
+
+// path keeps names inside the directory, and within what the name of the
+// wrapped key in the vault can hold.
+func (s *DEKStore) path(name string) (string, error) {
+	if err := checkVaultName(name); err != nil {
+		return "", fmt.Errorf("name of a data store: %w", err)
+	}
+	return filepath.Join(s.dir, name+".bin"), nil
+}
+
+// openToOthers is the mode if group or others have any right, else "".
+func openToOthers(info fs.FileInfo) string {
+	if runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 {
+		return ""
+	}
+	return fmt.Sprintf("mode %04o", info.Mode().Perm())
+}

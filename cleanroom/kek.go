@@ -1,0 +1,279 @@
+package cleanroom
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+
+	"github.com/cleanroom-go/sdk/internal/check"
+	"github.com/cleanroom-go/sdk/internal/redact"
+	"github.com/cleanroom-go/sdk/skr"
+)
+
+// kekBits is the size of a new KEK, the only one that the reference room was
+// seen with.
+const kekBits = 2048
+
+// roleKeys is what importing and reading keys needs.
+const roleKeys = "Key Vault Crypto Officer"
+
+// kekOperations is all that a vault may do with a KEK itself: nothing that
+// needs the private key, so that release is the only way to it.
+var kekOperations = []azkeys.KeyOperation{azkeys.KeyOperationEncrypt, azkeys.KeyOperationWrapKey}
+
+// KEKPolicyError says that a key of the wanted name exists and cannot serve:
+// whoever satisfies its policy gets it, and that is not who was agreed on.
+type KEKPolicyError struct {
+	// Key names the existing key with its version.
+	Key skr.KeyRef
+	// Want and Got are the release policies; Got is nil if the key has none,
+	// or none that could be read.
+	Want, Got *skr.ReleasePolicy
+	// Checks are all comparisons, in order; at least one failed.
+	Checks []Check
+}
+
+// Error lists what differs, and how to rotate.
+func (e *KEKPolicyError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cleanroom: import KEK: %s exists and is not the key that is needed", e.Key)
+	for _, c := range check.Failed(e.Checks) {
+		fmt.Fprintf(&b, "\n\t%s", c)
+	}
+	b.WriteString("\n\tto rotate it, set KeysOptions.Rotate: the key gets a new version with the needed policy, and every secret and data key under it must be wrapped again; or choose another name for the KEK")
+	return b.String()
+}
+
+// ImportKEK makes sure that the vault holds the KEK named by ref under exactly
+// this release policy, and returns the reference with the key's version and the
+// public half that wraps secrets.
+//
+// A missing KEK is generated in memory (RSA-2048), imported as an exportable
+// HSM key that the vault itself can neither decrypt nor unwrap with, read back
+// and compared. The private key is written nowhere and its parts are cleared;
+// the copies inside crypto/rsa and the request's buffer cannot be.
+//
+// An existing KEK is used only if its policy says the same, else the error is
+// a [*KEKPolicyError]. That key is trusted as its vault is: whoever could write
+// to the vault before may know it.
+func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, *rsa.PublicKey, error) {
+	op := "cleanroom: import KEK"
+	fail := func(err error) (skr.KeyRef, *rsa.PublicKey, error) { return skr.KeyRef{}, nil, err }
+	ref, err := normalKey(ref)
+	if err != nil {
+		return fail(fmt.Errorf("%s: %w", op, err))
+	}
+	op = fmt.Sprintf("%s %s", op, ref)
+	switch {
+	case policy == nil:
+		return fail(fmt.Errorf("%s: no release policy; make it with ReleasePolicyFor", op))
+	case ref.Version != "":
+		return fail(fmt.Errorf("%s: the reference names a version; the vault chooses versions", op))
+	case !slices.Equal(policy.Authorities(), []string{ref.AttestationURL}):
+		return fail(fmt.Errorf("%s: the policy names the attestation service %s, the reference %s", op, strings.Join(policy.Authorities(), ", "), ref.AttestationURL))
+	}
+	vault, err := k.keyClient(ref.VaultURL)
+	if err != nil {
+		return fail(fmt.Errorf("%s: %w", op, err))
+	}
+	existing, err := vault.GetKey(ctx, ref.Name, "", nil)
+	if err == nil {
+		found, pub, err := useKEK(ref, policy, existing.KeyBundle)
+		var mismatch *KEKPolicyError
+		if err == nil || !errors.As(err, &mismatch) || !k.rotate {
+			return found, pub, err
+		}
+	} else if !isNotFound(err) {
+		return fail(explainVault(op, roleKeys, err))
+	}
+	return createKEK(ctx, vault, op, ref, policy)
+}
+
+// createKEK imports a new key and reads it back without naming its version, as
+// the room will: that also notices another import that came in between.
+func createKEK(ctx context.Context, vault *azkeys.Client, op string, ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, *rsa.PublicKey, error) {
+	fail := func(err error) (skr.KeyRef, *rsa.PublicKey, error) { return skr.KeyRef{}, nil, err }
+	private, err := rsa.GenerateKey(rand.Reader, kekBits)
+	if err != nil {
+		return fail(fmt.Errorf("%s: %w", op, err))
+	}
+	public := &rsa.PublicKey{N: new(big.Int).Set(private.N), E: private.E}
+	jwk := privateJWK(private)
+	defer clearKey(private, jwk)
+	_, err = vault.ImportKey(ctx, ref.Name, azkeys.ImportKeyParameters{
+		Key:           jwk,
+		HSM:           to.Ptr(true),
+		KeyAttributes: &azkeys.KeyAttributes{Enabled: to.Ptr(true), Exportable: to.Ptr(true)},
+		ReleasePolicy: &azkeys.KeyReleasePolicy{EncodedPolicy: policy.Encode(), Immutable: to.Ptr(false)},
+	}, nil)
+	if err != nil {
+		return fail(explainVault(op, roleKeys, err))
+	}
+	stored, err := vault.GetKey(ctx, ref.Name, "", nil)
+	if err != nil {
+		return fail(explainVault(op+": read back", roleKeys, err))
+	}
+	ref, got, err := useKEK(ref, policy, stored.KeyBundle)
+	if err != nil {
+		return fail(fmt.Errorf("%s: read back: %w", op, err))
+	}
+	if !got.Equal(public) {
+		return fail(fmt.Errorf("%s: read back: the vault's newest version is another key than the one just imported; somebody else imports the same name: agree on one of you and try again", op))
+	}
+	return ref, got, nil
+}
+
+// useKEK compares a key of a vault with what a KEK must be.
+func useKEK(ref skr.KeyRef, want *skr.ReleasePolicy, b azkeys.KeyBundle) (skr.KeyRef, *rsa.PublicKey, error) {
+	if b.Key == nil || b.Key.KID == nil {
+		return skr.KeyRef{}, nil, fmt.Errorf("cleanroom: import KEK %s: the vault answered without a key", ref)
+	}
+	ref.Version = b.Key.KID.Version()
+	if b.Key.KID.Name() != ref.Name || ref.Validate() != nil || ref.Version == "" {
+		return skr.KeyRef{}, nil, fmt.Errorf("cleanroom: import KEK %s: the vault answered with another key, %q", ref, shorten(string(*b.Key.KID), 200))
+	}
+	got, policyText := storedPolicy(b)
+	public := publicKey(b.Key)
+	checks := []Check{
+		{ID: "kek.release-policy", Want: want.String(), Got: policyText},
+		{ID: "kek.exportable", Want: "true", Got: fmt.Sprint(isTrue(b.Attributes, func(a *azkeys.KeyAttributes) *bool { return a.Exportable }))},
+		{ID: "kek.enabled", Want: "true", Got: fmt.Sprint(isTrue(b.Attributes, func(a *azkeys.KeyAttributes) *bool { return a.Enabled }))},
+		{ID: "kek.type", Want: "RSA-HSM of at least 2048 bits", Got: keyType(b.Key, public)},
+		{ID: "kek.operations", Want: "none that uses the private key", Got: privateOperations(b.Key)},
+	}
+	passed := []bool{
+		got != nil && want.Equal(got),
+		checks[1].Got == "true",
+		checks[2].Got == "true",
+		public != nil && public.N.BitLen() >= kekBits && isHSM(b.Key),
+		checks[4].Got == checks[4].Want,
+	}
+	for i, ok := range passed {
+		if !ok {
+			checks[i].Err = check.ErrMismatch
+		}
+	}
+	if len(check.Failed(checks)) > 0 {
+		return skr.KeyRef{}, nil, &KEKPolicyError{Key: ref, Want: want, Got: got, Checks: checks}
+	}
+	return ref, public, nil
+}
+
+// storedPolicy is the key's own policy and its text for a message.
+func storedPolicy(b azkeys.KeyBundle) (*skr.ReleasePolicy, string) {
+	if b.ReleasePolicy == nil || len(b.ReleasePolicy.EncodedPolicy) == 0 {
+		return nil, "none"
+	}
+	p, err := skr.ParseReleasePolicy(b.ReleasePolicy.EncodedPolicy)
+	if err != nil {
+		return nil, "a policy that cannot be read: " + err.Error()
+	}
+	return p, p.String()
+}
+
+func isTrue(a *azkeys.KeyAttributes, attribute func(*azkeys.KeyAttributes) *bool) bool {
+	if a == nil {
+		return false
+	}
+	v := attribute(a)
+	return v != nil && *v
+}
+
+func isHSM(k *azkeys.JSONWebKey) bool { return k.Kty != nil && *k.Kty == azkeys.KeyTypeRSAHSM }
+
+func keyType(k *azkeys.JSONWebKey, public *rsa.PublicKey) string {
+	if k.Kty == nil {
+		return "none"
+	}
+	if public == nil {
+		return string(*k.Kty) + " without an RSA public key"
+	}
+	return fmt.Sprintf("%s of %d bits", *k.Kty, public.N.BitLen())
+}
+
+// privateOperations lists what the vault would do with the private key for
+// whoever has a role there, past all attestation.
+func privateOperations(k *azkeys.JSONWebKey) string {
+	var found []string
+	for _, op := range k.KeyOps {
+		if op != nil && !slices.Contains(kekOperations, *op) && *op != azkeys.KeyOperationVerify {
+			found = append(found, string(*op))
+		}
+	}
+	if found == nil {
+		return "none that uses the private key"
+	}
+	return strings.Join(found, ", ")
+}
+
+// publicKey is nil if the members are no RSA key that could be used.
+func publicKey(k *azkeys.JSONWebKey) *rsa.PublicKey {
+	e := new(big.Int).SetBytes(k.E)
+	if len(k.N) == 0 || len(k.N) > 1024 || e.BitLen() > 31 || e.Sign() == 0 {
+		return nil
+	}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(k.N), E: int(e.Int64())}
+}
+
+// privateJWK has minimal big-endian numbers, RFC 7518 section 6.3.
+func privateJWK(key *rsa.PrivateKey) *azkeys.JSONWebKey {
+	jwk := &azkeys.JSONWebKey{
+		Kty: to.Ptr(azkeys.KeyTypeRSA),
+		N:   key.N.Bytes(),
+		E:   big.NewInt(int64(key.E)).Bytes(),
+		D:   key.D.Bytes(),
+		P:   key.Primes[0].Bytes(),
+		Q:   key.Primes[1].Bytes(),
+		DP:  key.Precomputed.Dp.Bytes(),
+		DQ:  key.Precomputed.Dq.Bytes(),
+		QI:  key.Precomputed.Qinv.Bytes(),
+	}
+	for _, op := range kekOperations {
+		jwk.KeyOps = append(jwk.KeyOps, to.Ptr(op))
+	}
+	return jwk
+}
+
+// clearKey overwrites what of the private key is within reach.
+func clearKey(key *rsa.PrivateKey, jwk *azkeys.JSONWebKey) {
+	for _, b := range [][]byte{jwk.D, jwk.P, jwk.Q, jwk.DP, jwk.DQ, jwk.QI} {
+		redact.Clear(b)
+	}
+	for _, n := range []*big.Int{key.D, key.Primes[0], key.Primes[1], key.Precomputed.Dp, key.Precomputed.Dq, key.Precomputed.Qinv} {
+		clear(n.Bits())
+	}
+}
+
+// normalKey brings the addresses into the form of documents, without a slash.
+func normalKey(ref skr.KeyRef) (skr.KeyRef, error) {
+	var n skr.KeyRef
+	err := normalize(ref, &n)
+	return n, err
+}
+
+// normalSecret does so for a secret and its KEK.
+func normalSecret(ref skr.SecretRef) (skr.SecretRef, error) {
+	var n skr.SecretRef
+	err := normalize(ref, &n)
+	return n, err
+}
+
+func normalize(from interface{ Validate() error }, into any) error {
+	if err := from.Validate(); err != nil {
+		return err
+	}
+	b, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}

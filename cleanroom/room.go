@@ -1,0 +1,296 @@
+package cleanroom
+
+import (
+	"context"
+	"crypto/x509"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/cleanroom-go/sdk/datasink"
+	"github.com/cleanroom-go/sdk/dbsecret"
+	"github.com/cleanroom-go/sdk/governance"
+	"github.com/cleanroom-go/sdk/skr"
+	"github.com/cleanroom-go/sdk/skr/snp"
+)
+
+// closeTimeout bounds what [Room.Close] does over the network.
+const closeTimeout = 30 * time.Second
+
+var errRoomClosed = errors.New("the room was left")
+
+// RoomOptions are the options of [Enter]. The zero value is what a program in a
+// genuine room needs.
+type RoomOptions struct {
+	// ClientOptions are used for every Azure service.
+	azcore.ClientOptions
+	// Attester makes evidence; nil means the SEV-SNP device of this machine.
+	Attester skr.Attester
+	// Getenv reads the environment; nil means os.Getenv.
+	Getenv func(string) string
+	// Application names the source of audit events and the exported log. Zero
+	// means the name in the environment, or that of the program's file.
+	Application string
+	// ReleaseRoots are the roots of the certificates under which vaults sign
+	// released keys; nil means those of the system.
+	ReleaseRoots *x509.CertPool
+	// DialContext and GovernanceTransport reach the governance service, which
+	// is verified by its own certificate only: DialContext opens connections
+	// and GovernanceTransport is put around the pinned transport. nil means
+	// nothing special.
+	DialContext         func(ctx context.Context, network, addr string) (net.Conn, error)
+	GovernanceTransport func(http.RoundTripper) http.RoundTripper
+	// Database are the options of database connections.
+	Database dbsecret.Options
+	// Logger gets what is logged with [Room.Log] as it happens; nil means text
+	// lines on stderr.
+	Logger *slog.Logger
+	// Progress, if set, is told about each step as it is done, never two at a
+	// time. It must not call the room.
+	Progress func(RoomStep)
+}
+
+// RoomStep is one step of the room. Its text names parties, hosts and objects,
+// never a secret.
+type RoomStep struct {
+	// Feature is the number of the step in the scenario's table.
+	Feature int
+	// Text is one line.
+	Text string
+}
+
+// The steps of a room.
+const (
+	StepSecret      = 30
+	StepUnwrap      = 31
+	StepRelease     = 32
+	StepAzureToken  = 33
+	StepDatabase    = 34
+	StepOutput      = 35
+	StepConsent     = 61
+	StepToken       = 62
+	StepLogs        = 68
+	StepEvent       = 71
+	StepAttestation = 73
+)
+
+// Room is a program's stay in a clean room: the way to the secrets, data and
+// sinks that the parties agreed on. It may be used by several goroutines.
+type Room struct {
+	application string
+	contractID  string
+	getenv      func(string) string
+	azure       azcore.ClientOptions
+	database    dbsecret.Options
+	progress    func(RoomStep)
+
+	governance *governance.RoomClient
+	releaser   *skr.Releaser
+	unwrapper  *skr.SecretUnwrapper
+	logger     *slog.Logger
+	stderr     *slog.Logger
+	lines      *logBuffer
+	// base is the context of Enter without its end: leaving the room must
+	// still be reported when the program is interrupted.
+	base context.Context
+
+	stepping sync.Mutex // held while progress runs
+
+	mu          sync.Mutex
+	closed      bool
+	credentials map[roomIdentity]azcore.TokenCredential
+	released    map[skr.KeyRef]bool
+	outputs     map[string]*datasink.Sink
+}
+
+// Enter begins the program's stay: it attests the room to the governance
+// service named by [GovernanceVariable], wants every member's consent to the
+// execution and writes an audit event. Without consent the error is a
+// [*DeniedError], and nothing was unwrapped. The caller must close the room.
+func Enter(ctx context.Context, opts *RoomOptions) (*Room, error) {
+	if opts == nil {
+		opts = &RoomOptions{}
+	}
+	r, err := enter(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.event(ctx, map[string]any{"source": r.application, "message": "starting execution of " + r.application}); err != nil {
+		r.release()
+		return nil, fmt.Errorf("cleanroom: enter room: %w", err)
+	}
+	return r, nil
+}
+
+// enter does all but the event.
+func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
+	const op = "cleanroom: enter room"
+	r := &Room{
+		getenv:      opts.Getenv,
+		azure:       azureOptions(opts.ClientOptions),
+		database:    opts.Database,
+		progress:    opts.Progress,
+		stderr:      opts.Logger,
+		lines:       &logBuffer{limit: maxLog},
+		base:        context.WithoutCancel(ctx),
+		credentials: map[roomIdentity]azcore.TokenCredential{},
+		released:    map[skr.KeyRef]bool{},
+		outputs:     map[string]*datasink.Sink{},
+	}
+	if r.getenv == nil {
+		r.getenv = os.Getenv
+	}
+	if r.stderr == nil {
+		r.stderr = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	r.logger = slog.New(newLogHandler(r.lines, r.stderr.Handler()))
+	env, err := ParseGovernanceEnvironment(r.getenv(GovernanceVariable))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	r.contractID = env.ContractID
+	if r.application, err = roomApplication(opts.Application, env.Application); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	attester := opts.Attester
+	if attester == nil {
+		if attester, err = snp.OpenDevice(nil); err != nil {
+			return nil, fmt.Errorf("%s: this program is in no confidential container group, or cannot reach its device: %w", op, err)
+		}
+	}
+	attester = &steppingAttester{r, attester}
+	if r.releaser, err = skr.NewReleaser(attester, &skr.ReleaserOptions{ClientOptions: r.azure, Roots: opts.ReleaseRoots}); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	defer func() {
+		if err != nil {
+			r.release()
+		}
+	}()
+	if r.unwrapper, err = skr.NewSecretUnwrapper(r.releaser, r.credential, &skr.SecretUnwrapperOptions{ClientOptions: r.azure}); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	if err := r.join(ctx, env, attester, opts); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// roomApplication is the first name that was given, else that of the program.
+func roomApplication(names ...string) (string, error) {
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		if err := checkName(name); err != nil {
+			return "", fmt.Errorf("name of the application %q: %w", shorten(name, 80), err)
+		}
+		return name, nil
+	}
+	name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
+	if checkName(name) != nil {
+		name = "application"
+	}
+	return name, nil
+}
+
+// OpenDB opens the database that the parties' secret describes: the document
+// comes from the governance service, the password in it is unwrapped, and the
+// connection is made once, so that a wrong name, certificate or password shows
+// here. secretID is what the publisher's [governance.ContractClient.PutSecret]
+// returned. The caller must close the pool, which forgets the password.
+func (r *Room) OpenDB(ctx context.Context, secretID string) (*sql.DB, error) {
+	op := fmt.Sprintf("cleanroom: open database of secret %q", shorten(secretID, 200))
+	if err := r.open(); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	if secretID == "" {
+		return nil, fmt.Errorf("%s: no id; the deployment gives it to the application in a variable that the parties chose", op)
+	}
+	connector, err := dbsecret.Resolve(ctx, steppingSecrets{r}, steppingUnwrapper{r}, secretID, &r.database)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	db := sql.OpenDB(connector)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, errors.Join(err, db.Close()))
+	}
+	d := connector.Document()
+	r.step(StepDatabase, "connected to database %s at %s", d.Name, d.Endpoint)
+	return db, nil
+}
+
+// Report writes an audit event, which every member can read: what the program
+// did, never what it saw. event is a value whose JSON is an object, or a text,
+// which becomes the message of one.
+func (r *Room) Report(ctx context.Context, event any) error {
+	if err := r.open(); err != nil {
+		return fmt.Errorf("cleanroom: report event: %w", err)
+	}
+	if message, ok := event.(string); ok {
+		event = map[string]any{"source": r.application, "message": message}
+	}
+	if err := r.event(ctx, event); err != nil {
+		return fmt.Errorf("cleanroom: report event: %w", err)
+	}
+	return nil
+}
+
+// Log is the application's own log. It goes to the room's logger as it happens
+// and is kept in memory, from level info up to 4 MiB; [Room.Close] exports it
+// as APPLICATION.log if the parties enabled logging.
+func (r *Room) Log() *slog.Logger { return r.logger }
+
+// ContractID is the contract under which the room runs.
+func (r *Room) ContractID() string { return r.contractID }
+
+// String names the room; no form of printing shows more.
+func (r *Room) String() string {
+	return fmt.Sprintf("cleanroom.Room(%s of contract %s)", r.application, r.contractID)
+}
+
+// GoString is String.
+func (r *Room) GoString() string { return r.String() }
+
+// Format prints String for every verb.
+func (r *Room) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
+
+// LogValue is String.
+func (r *Room) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+func (r *Room) event(ctx context.Context, event any) error {
+	if err := r.governance.PutEvent(ctx, event, nil); err != nil {
+		return err
+	}
+	r.step(StepEvent, "audit event written")
+	return nil
+}
+
+func (r *Room) step(feature int, format string, args ...any) {
+	if r.progress == nil {
+		return
+	}
+	r.stepping.Lock()
+	defer r.stepping.Unlock()
+	r.progress(RoomStep{feature, fmt.Sprintf(format, args...)})
+}
+
+// open is an error after Close.
+func (r *Room) open() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return errRoomClosed
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package cleanroom
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cleanroom-go/sdk/datasink"
+	"github.com/cleanroom-go/sdk/internal/redact"
+	"github.com/cleanroom-go/sdk/skr"
+)
+
+// Output is one of the sinks that the parties gave to this application. Its
+// data key is unwrapped, so the first call costs the release of its KEK;
+// further calls return the same sink.
+func (r *Room) Output(ctx context.Context, name string) (*datasink.Sink, error) {
+	op := fmt.Sprintf("cleanroom: output %q", shorten(name, 80))
+	if err := r.open(); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	sink, err := r.output(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return sink, nil
+}
+
+// output also serves Close.
+func (r *Room) output(ctx context.Context, name string) (*datasink.Sink, error) {
+	r.mu.Lock()
+	sink := r.outputs[name]
+	r.mu.Unlock()
+	if sink != nil {
+		return sink, nil
+	}
+	env, err := r.sinkEnvironment(name)
+	if err != nil {
+		return nil, err
+	}
+	cred, err := r.credential(env.TenantID, env.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	opts := &datasink.Options{ClientOptions: r.azure, Mode: datasink.Mode(env.Mode)}
+	if env.DEK != (skr.SecretRef{}) {
+		if opts.DEK, err = r.dek(ctx, env.DEK); err != nil {
+			return nil, err
+		}
+		defer opts.DEK.Close() // the sink has its own copy
+	}
+	if sink, err = datasink.New(env.ContainerURL, cred, opts); err != nil {
+		return nil, err
+	}
+	r.step(StepOutput, "sink %s is ready, mode %s", name, env.Mode)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if first := r.outputs[name]; first != nil {
+		return first, nil
+	}
+	r.outputs[name] = sink
+	return sink, nil
+}
+
+// sinkEnvironment reads the variable of a sink and checks that it is about it.
+func (r *Room) sinkEnvironment(name string) (SinkEnvironment, error) {
+	if err := checkName(name); err != nil {
+		return SinkEnvironment{}, err
+	}
+	variable := SinkVariable(name)
+	value := r.getenv(variable)
+	if value == "" {
+		return SinkEnvironment{}, fmt.Errorf("%s is not set: the accepted deployment gives this application no such sink", variable)
+	}
+	env, err := ParseSinkEnvironment(value)
+	if err != nil {
+		return SinkEnvironment{}, err
+	}
+	if env.Name != name {
+		return SinkEnvironment{}, fmt.Errorf("%s describes the sink %q", variable, env.Name)
+	}
+	return env, nil
+}
+
+func (r *Room) dek(ctx context.Context, ref skr.SecretRef) (*datasink.DEK, error) {
+	raw, err := r.unwrap(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer redact.Clear(raw)
+	dek, err := datasink.ParseDEK(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s holds no data key: %w", ref, err)
+	}
+	return dek, nil
+}

@@ -1,0 +1,51 @@
+package dbsecret
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/lib/pq"
+)
+
+// refusesPassword reports a failed login: SQLSTATE 28P01 (wrong password) or
+// 28000 (no such login).
+func refusesPassword(err error) bool {
+	var pe *pq.Error
+	return errors.As(err, &pe) && (pe.Code == "28P01" || pe.Code == "28000")
+}
+
+// explain adds what to do about the causes that people meet.
+func explain(err error) error {
+	var (
+		name    x509.HostnameError
+		unknown x509.UnknownAuthorityError
+		invalid x509.CertificateInvalidError
+		pe      *pq.Error
+	)
+	remedy := ""
+	switch {
+	case errors.As(err, &name):
+		remedy = "the document's dbEndpoint must be a name in the server's certificate; give the address to connect to in dbIP"
+	case errors.As(err, &unknown):
+		remedy = "put the root that signs the server's certificate into the document's sslRootCert"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		remedy = "renew the server's certificate, and compare the clocks"
+	case errors.As(err, &pe):
+		remedy = sqlStateRemedies[string(pe.Code)]
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		remedy = "the server closed the connection before the login; its log says why"
+	}
+	if remedy == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, remedy)
+}
+
+var sqlStateRemedies = map[string]string{
+	"28P01": "the server refused the wrapped password; have the publisher wrap the current one",
+	"28000": "the server does not let this user in from here; check dbUser, and the server's pg_hba.conf",
+	"3D000": "check the document's dbName",
+	"53300": "the server has no free connection; raise its max_connections or lower the pool's limit",
+}
