@@ -1,0 +1,55 @@
+package governance
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// ClientOptions configures a [Client].
+type ClientOptions struct {
+	// ServiceCertificate is the certificate of the CCF service in PEM, from a
+	// channel that the caller trusts. It is required, and it alone decides
+	// which server is talked to.
+	ServiceCertificate []byte
+	// DialContext opens connections; nil means the network.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Transport wraps the pinned transport, for logs, traces and tests; nil
+	// means none. It sees secrets in the bodies.
+	Transport func(http.RoundTripper) http.RoundTripper
+	// PollInterval is the longest pause between two looks at a transaction or
+	// a proposal; the first pauses are shorter. Zero means 500 ms.
+	PollInterval time.Duration
+	// Logger gets one line per request at debug level, without bodies; nil
+	// means none.
+	Logger *slog.Logger
+}
+
+// Client acts for one member at one service. It is safe for concurrent use and
+// keeps one connection: make one and share it.
+type Client struct {
+	wire   *wire
+	member *Member
+}
+
+// NewClient makes a client for the service at endpoint, https://host[:port].
+// Nothing is sent yet.
+func NewClient(endpoint string, member *Member, opts *ClientOptions) (*Client, error) {
+	if member == nil {
+		return nil, errors.New("governance: a client needs a member")
+	}
+	w, err := newWire(endpoint, member, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{wire: w, member: member}, nil
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.wire.close() }
+
+// Member is whom the client acts for.
+func (c *Client) Member() *Member { return c.member }

@@ -1,0 +1,103 @@
+package governance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const transactionHeader = "X-Ms-Ccf-Transaction-Id"
+
+// maxCommitWait bounds the wait for a commit when the context has no deadline.
+// A network that has not committed by then has lost its majority.
+const maxCommitWait = 30 * time.Second
+
+// ErrTransactionLost says that the service executed a write and then dropped it
+// because its leader changed. The write has to be made again.
+var ErrTransactionLost = errors.New("the write was dropped when the leader of the network changed; make it again")
+
+// ErrNotCommitted says that a write was executed but is not committed after a
+// long wait. It may still be.
+var ErrNotCommitted = errors.New("the write is not committed yet; look for its effect before making it again")
+
+// write sends the call and returns once its transaction is committed, so that
+// whoever is told of the result can build on it. It gives the transaction's id.
+func (w *wire) write(ctx context.Context, c call) (*answer, string, error) {
+	a, err := w.do(ctx, c)
+	if err != nil {
+		return nil, "", err
+	}
+	id := a.header.Get(transactionHeader)
+	if id == "" {
+		return nil, "", fmt.Errorf("governance: %s: the answer names no transaction", c.op)
+	}
+	if err := checkTransactionID(id); err != nil {
+		return nil, "", fmt.Errorf("governance: %s: %w", c.op, err)
+	}
+	return a, id, w.committed(ctx, c, id)
+}
+
+// readCommitted is read that returns once what it read is committed: the
+// transaction of a read names the state that was read. It stands in for write
+// when the answer to a write was lost.
+func (w *wire) readCommitted(ctx context.Context, c call, v any) error {
+	a, err := w.do(ctx, c)
+	if err != nil {
+		return err
+	}
+	if id := a.header.Get(transactionHeader); checkTransactionID(id) == nil {
+		if err := w.committed(ctx, c, id); err != nil {
+			return err
+		}
+	}
+	return a.json(c.op, v)
+}
+
+func checkTransactionID(id string) error {
+	view, seqno, ok := strings.Cut(id, ".")
+	if !ok || !digits(view) || !digits(seqno) {
+		return fmt.Errorf("malformed transaction id %q", cut(id, 40))
+	}
+	return nil
+}
+
+func digits(s string) bool {
+	return s != "" && len(s) <= 20 && strings.Trim(s, "0123456789") == ""
+}
+
+func (w *wire) committed(ctx context.Context, c call, id string) error {
+	prefix := "/app"
+	if strings.HasPrefix(c.path, "/gov/") {
+		prefix = "/gov"
+	}
+	question := call{op: c.op + ", wait for commit", method: http.MethodGet, path: prefix + "/tx", query: "transaction_id=" + id}
+	b := newBackoff(w.poll)
+	for waited := time.Duration(0); ; {
+		var tx struct {
+			Status string `json:"status"`
+		}
+		if err := w.read(ctx, question, &tx); err != nil {
+			return err
+		}
+		switch tx.Status {
+		case "Committed":
+			return nil
+		case "Invalid":
+			return fmt.Errorf("governance: %s: transaction %s: %w", c.op, id, ErrTransactionLost)
+		case "Pending", "Unknown":
+		default:
+			return fmt.Errorf("governance: %s: transaction %s has the unknown status %q", c.op, id, cut(tx.Status, 40))
+		}
+		if waited >= maxCommitWait {
+			return fmt.Errorf("governance: %s: transaction %s: %w", c.op, id, ErrNotCommitted)
+		}
+		d := b.step()
+		waited += d
+		if err := w.pause(ctx, d); err != nil {
+			return fmt.Errorf("governance: %s: transaction %s is executed, not yet committed: %w", c.op, id, err)
+		}
+	}
+}

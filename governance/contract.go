@@ -1,0 +1,265 @@
+package governance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"unicode/utf8"
+)
+
+// States of a contract.
+const (
+	ContractDraft    = "Draft"
+	ContractProposed = "Proposed"
+	ContractAccepted = "Accepted"
+)
+
+// ErrContractModified says that a contract has another version than the one the
+// caller looked at.
+var ErrContractModified = errors.New("the contract has another version")
+
+// Contract is a contract as the service shows it: the accepted one if there is
+// one, else the one of an open proposal, else the draft.
+type Contract struct {
+	ID string
+	// State is one of the Contract constants.
+	State string
+	// Version names the transaction of the last write, for instance "2.31".
+	Version string
+	// Data is the contract's text. Data that is not a JSON string, which others
+	// may have written, is given as its JSON text.
+	Data string
+	// ProposalID is that of the open or the accepting proposal, else empty.
+	ProposalID string
+	// FinalVotes has the votes by member id once the contract is accepted.
+	FinalVotes map[string]bool
+
+	raw json.RawMessage
+}
+
+// parseContract keeps the whole object: it is what a proposal carries.
+func parseContract(b []byte) (*Contract, error) {
+	var doc struct {
+		ID         string          `json:"id"`
+		State      string          `json:"state"`
+		Version    string          `json:"version"`
+		Data       json.RawMessage `json:"data"`
+		ProposalID string          `json:"proposalId"`
+		FinalVotes []struct {
+			MemberID string `json:"memberId"`
+			Vote     bool   `json:"vote"`
+		} `json:"finalVotes"`
+	}
+	if err := json.Unmarshal(b, &doc); err != nil {
+		return nil, err
+	}
+	c := &Contract{ID: doc.ID, State: doc.State, Version: doc.Version, ProposalID: doc.ProposalID, raw: b}
+	if json.Unmarshal(doc.Data, &c.Data) != nil {
+		c.Data = string(doc.Data)
+	}
+	if len(doc.FinalVotes) > 0 {
+		c.FinalVotes = make(map[string]bool, len(doc.FinalVotes))
+		for _, v := range doc.FinalVotes {
+			c.FinalVotes[v.MemberID] = v.Vote
+		}
+	}
+	return c, nil
+}
+
+// Contracts lists the ids of drafts and accepted contracts.
+func (c *Client) Contracts(ctx context.Context) ([]string, error) {
+	var doc struct {
+		Value []struct {
+			ID string `json:"id"`
+		} `json:"value"`
+	}
+	if err := c.wire.get(ctx, "list contracts", "/app/contracts", &doc); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(doc.Value))
+	for i, v := range doc.Value {
+		ids[i] = v.ID
+	}
+	return ids, nil
+}
+
+// ContractClient acts on one contract and what hangs below it.
+type ContractClient struct {
+	c  *Client
+	id string
+}
+
+// Contract gives a handle; nothing is asked yet. An id has letters, digits and
+// . _ ~ : - and should have one separator only: the service joins ids and
+// scopes with - when it stores events.
+func (c *Client) Contract(id string) *ContractClient { return &ContractClient{c, id} }
+
+// ID is the contract's id.
+func (c *ContractClient) ID() string { return c.id }
+
+func contractPath(id string) (string, error) {
+	if err := checkID("contract id", id); err != nil {
+		return "", err
+	}
+	return "/app/contracts/" + id, nil
+}
+
+func (c *ContractClient) op(what string) string { return what + " " + c.id }
+
+// post reads a resource below the contract.
+func (c *ContractClient) post(ctx context.Context, what, below string, v any) error {
+	path, err := contractPath(c.id)
+	if err != nil {
+		return err
+	}
+	return c.c.wire.post(ctx, c.op(what), path+below, v)
+}
+
+// Get reads the contract.
+func (c *ContractClient) Get(ctx context.Context) (*Contract, error) {
+	return c.get(ctx, c.c.wire.read)
+}
+
+func (c *ContractClient) get(ctx context.Context, read reader) (*Contract, error) {
+	op := c.op("read contract")
+	path, err := contractPath(c.id)
+	if err != nil {
+		return nil, err
+	}
+	var raw json.RawMessage
+	if err := read(ctx, call{op: op, method: http.MethodPost, path: path}, &raw); err != nil {
+		return nil, err
+	}
+	v, err := parseContract(raw)
+	if err != nil {
+		return nil, fmt.Errorf("governance: %s: %w", op, err)
+	}
+	if v.ID != c.id {
+		return nil, fmt.Errorf("governance: %s: the service sent the contract %q", op, cut(v.ID, 80))
+	}
+	return v, nil
+}
+
+// Create makes a draft and returns its version. The data is text and comes back
+// to the byte; other JSON would not.
+func (c *ContractClient) Create(ctx context.Context, data string) (version string, err error) {
+	return c.put(ctx, c.op("create contract"), data, "")
+}
+
+// Update replaces the draft if it still has the version, and returns the new
+// one. A draft can be changed while it is proposed; the proposal keeps its copy.
+func (c *ContractClient) Update(ctx context.Context, data, version string) (newVersion string, err error) {
+	if version == "" {
+		return "", fmt.Errorf("governance: %s: the version is empty; read the contract first", c.op("update contract"))
+	}
+	return c.put(ctx, c.op("update contract"), data, version)
+}
+
+func (c *ContractClient) put(ctx context.Context, op, data, version string) (string, error) {
+	path, err := contractPath(c.id)
+	if err != nil {
+		return "", err
+	}
+	if !utf8.ValidString(data) {
+		return "", fmt.Errorf("governance: %s: the data is not valid UTF-8 and would not come back as it is", op)
+	}
+	req, err := call{op: op, method: http.MethodPut, path: path}.withJSON(struct {
+		Data    string `json:"data"`
+		Version string `json:"version,omitempty"`
+	}{data, version})
+	if err != nil {
+		return "", err
+	}
+	_, id, err := c.c.wire.write(ctx, req)
+	if err == nil {
+		// The version of an entry is the transaction that wrote it.
+		return id, nil
+	}
+	if wasRepeated(err) && hasCode(err, "ContractAlreadyExists", "PreconditionFailed") {
+		// The first copy of this request may have been the one that wrote.
+		if v, gerr := c.get(ctx, c.c.wire.readCommitted); gerr == nil && v.State == ContractDraft && v.Data == data {
+			return v.Version, nil
+		}
+	}
+	return "", err
+}
+
+// Propose proposes the draft to the members if it has the version that the
+// caller looked at; otherwise the error is [ErrContractModified]. The service
+// itself would not compare.
+func (c *ContractClient) Propose(ctx context.Context, version string) (*Proposal, error) {
+	op := c.op("propose contract")
+	v, err := c.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case v.State != ContractDraft:
+		return nil, &DeniedError{
+			Op: "governance: " + op, By: "this program",
+			Checks: []Check{{
+				ID: "contract.state", Want: ContractDraft, Got: v.State,
+				Remedy: "vote on its proposal " + v.ProposalID + ", or make a contract under another id",
+				Err:    errNotDraft,
+			}},
+		}
+	case version == "" || v.Version != version:
+		return nil, fmt.Errorf("governance: %s: %w: it is %q, not %q; read the contract again and decide anew", op, ErrContractModified, v.Version, version)
+	}
+	return c.c.Propose(ctx, SetContract(c.id, v.raw))
+}
+
+var errNotDraft = errors.New("the contract is no draft")
+
+// Vote votes on the contract's proposal, after making sure that this is the
+// contract's open proposal and that it does nothing but set the contract to
+// what the service shows. Read the contract first: that is what the vote is on.
+func (c *ContractClient) Vote(ctx context.Context, proposalID string, accept bool) (*Proposal, error) {
+	if err := checkDigest("proposal id", proposalID); err != nil {
+		return nil, err
+	}
+	op := c.op("vote on contract")
+	v, err := c.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	proposal := c.c.Proposal(proposalID)
+	actions, err := proposal.Actions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkContractProposal(op, v, proposalID, actions); err != nil {
+		return nil, err
+	}
+	return proposal.Vote(ctx, accept)
+}
+
+func checkContractProposal(op string, v *Contract, proposalID string, actions []Action) error {
+	const remedy = "read the contract again, and vote on the proposal that it names"
+	var args struct {
+		ContractID string `json:"contractId"`
+		Contract   struct {
+			Data json.RawMessage `json:"data"`
+		} `json:"contract"`
+	}
+	got := fmt.Sprintf("%d actions", len(actions))
+	if len(actions) == 1 {
+		got = actions[0].Name
+		if err := actions[0].DecodeArgs(&args); err != nil {
+			return err
+		}
+		got += " " + args.ContractID
+	}
+	var data string
+	if json.Unmarshal(args.Contract.Data, &data) != nil {
+		data = string(args.Contract.Data)
+	}
+	checks := []Check{
+		equalCheck("contract.proposal", proposalID, v.ProposalID, remedy),
+		equalCheck("proposal.action", "set_contract "+v.ID, got, "reject the proposal: it is not about this contract alone"),
+		equalCheck("proposal.data", digest(v.Data), digest(data), "reject the proposal: it sets other data than the service shows"),
+	}
+	return denied(op, "this program", checks, nil)
+}

@@ -1,0 +1,37 @@
+package governance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// DeploymentSpec is the deployment template that the members accepted.
+type DeploymentSpec struct {
+	// ProposalIDs are the open proposals of a new template.
+	ProposalIDs []string `json:"proposalIds"`
+	// Data is the accepted template, {} before there is one.
+	Data json.RawMessage `json:"data"`
+}
+
+// DeploymentSpec reads the accepted template; anybody can.
+func (c *ContractClient) DeploymentSpec(ctx context.Context) (*DeploymentSpec, error) {
+	var v DeploymentSpec
+	if err := c.post(ctx, "read deployment spec of", "/deploymentspec", &v); err != nil {
+		return nil, err
+	}
+	return &v, nil
+}
+
+// ProposeDeploymentSpec proposes a template, any JSON object. The service
+// stores and returns it in its own formatting, so compare by value.
+func (c *ContractClient) ProposeDeploymentSpec(ctx context.Context, template json.RawMessage) (*Proposal, error) {
+	if _, err := contractPath(c.id); err != nil {
+		return nil, err
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(template, &object); err != nil {
+		return nil, fmt.Errorf("governance: %s: the template is no JSON object: %w", c.op("propose deployment spec of"), err)
+	}
+	return c.c.Propose(ctx, SetDeploymentSpec(c.id, template))
+}

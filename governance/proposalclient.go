@@ -1,0 +1,160 @@
+package governance
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/cleanroom-go/sdk/internal/cose"
+)
+
+// ProposalClient acts on one proposal.
+type ProposalClient struct {
+	c  *Client
+	id string
+}
+
+// Proposal gives a handle; nothing is asked yet.
+func (c *Client) Proposal(id string) *ProposalClient { return &ProposalClient{c, id} }
+
+// ID is the proposal's id.
+func (p *ProposalClient) ID() string { return p.id }
+
+func (p *ProposalClient) path() (string, error) {
+	if err := checkDigest("proposal id", p.id); err != nil {
+		return "", err
+	}
+	return "/gov/members/proposals/" + p.id, nil
+}
+
+// Show reads the proposal's state. Once another proposal was decided after it,
+// a decided one is gone: the error has the code ProposalNotFound then, and
+// [ProposalClient.History] still knows.
+func (p *ProposalClient) Show(ctx context.Context) (*Proposal, error) {
+	return p.show(ctx, p.c.wire.read)
+}
+
+func (p *ProposalClient) show(ctx context.Context, read reader) (*Proposal, error) {
+	path, err := p.path()
+	if err != nil {
+		return nil, err
+	}
+	var v Proposal
+	c := call{op: "read proposal " + short(p.id), method: http.MethodGet, path: path, query: apiQuery}
+	if err := read(ctx, c, &v); err != nil {
+		return nil, err
+	}
+	return &v, nil
+}
+
+// Actions gives the actions as the proposer signed them. Compare them with what
+// you were told before you vote: the proposal is what counts.
+func (p *ProposalClient) Actions(ctx context.Context) ([]Action, error) {
+	path, err := p.path()
+	if err != nil {
+		return nil, err
+	}
+	var doc struct {
+		Actions []Action `json:"actions"`
+	}
+	if err := p.c.gov(ctx, "read actions of proposal "+short(p.id), path+"/actions", &doc); err != nil {
+		return nil, err
+	}
+	return doc.Actions, nil
+}
+
+// The two ballots that everybody recognises by their text.
+const (
+	acceptBallot = "export function vote (proposal, proposerId) { return true }"
+	rejectBallot = "export function vote (proposal, proposerId) { return false }"
+)
+
+// Vote submits the member's ballot and returns the proposal after it. A vote
+// cannot be changed; voting the same again does no harm while the proposal is
+// open. A no ends a proposal about a contract, a policy, a deployment or an
+// option; other proposals stay open.
+func (p *ProposalClient) Vote(ctx context.Context, accept bool) (*Proposal, error) {
+	path, err := p.path()
+	if err != nil {
+		return nil, err
+	}
+	op, ballot := "accept proposal "+short(p.id), acceptBallot
+	if !accept {
+		op, ballot = "reject proposal "+short(p.id), rejectBallot
+	}
+	h := cose.Header{Type: cose.TypeBallot, ProposalID: p.id}
+	msg, err := p.c.signed(op, path+"/ballots/"+p.c.member.id+":submit", h, map[string]string{"ballot": ballot})
+	if err != nil {
+		return nil, err
+	}
+	a, _, err := p.c.wire.write(ctx, msg)
+	if err != nil {
+		return p.ownEcho(ctx, op, accept, err)
+	}
+	var v Proposal
+	if err := a.json(op, &v); err != nil {
+		return nil, err
+	}
+	return &v, nil
+}
+
+// ownEcho recognises the refusal of a repeated ballot whose first copy decided
+// the proposal.
+func (p *ProposalClient) ownEcho(ctx context.Context, op string, accept bool, cause error) (*Proposal, error) {
+	if !wasRepeated(cause) || !hasCode(cause, "ProposalNotOpen", "ProposalNotFound") {
+		return nil, cause
+	}
+	v, err := p.outcome(ctx, op, p.c.wire.readCommitted)
+	if err != nil {
+		return nil, cause
+	}
+	vote, known := v.FinalVotes[p.c.member.id]
+	if known && vote == accept {
+		return v, nil
+	}
+	// The votes are gone with a pruned proposal. What was accepted had every
+	// vote, so this one too.
+	if !known && accept && v.State == ProposalAccepted {
+		return v, nil
+	}
+	return nil, cause
+}
+
+// Withdraw takes back a proposal that the member made itself.
+func (p *ProposalClient) Withdraw(ctx context.Context) (*Proposal, error) {
+	path, err := p.path()
+	if err != nil {
+		return nil, err
+	}
+	op := "withdraw proposal " + short(p.id)
+	msg, err := p.c.signed(op, path+":withdraw", cose.Header{Type: cose.TypeWithdrawal, ProposalID: p.id}, nil)
+	if err != nil {
+		return nil, err
+	}
+	a, _, err := p.c.wire.write(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	if a.status == http.StatusNoContent {
+		// Unknown to the service, or decided and forgotten.
+		return p.outcome(ctx, op, p.c.wire.read)
+	}
+	var v Proposal
+	if err := a.json(op, &v); err != nil {
+		return nil, err
+	}
+	return &v, nil
+}
+
+// outcome is Show that falls back on the history of a forgotten proposal.
+func (p *ProposalClient) outcome(ctx context.Context, op string, read reader) (*Proposal, error) {
+	v, err := p.show(ctx, read)
+	if !hasCode(err, "ProposalNotFound") {
+		return v, err
+	}
+	states, herr := p.History(ctx)
+	if herr != nil || len(states) == 0 {
+		return nil, fmt.Errorf("governance: %s: %w", op, err)
+	}
+	return &Proposal{ID: p.id, State: states[len(states)-1].State}, nil
+}

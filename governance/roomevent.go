@@ -1,0 +1,97 @@
+package governance
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// PutEventOptions may be nil.
+type PutEventOptions struct {
+	// ID is what the event is reported under; empty means the contract's id.
+	ID string
+	// Scope is empty for none.
+	Scope string
+}
+
+// signedDoc is data that the room signs with the key of its evidence.
+type signedDoc struct {
+	Platform    string       `json:"platform"`
+	Attestation evidenceDoc  `json:"attestation"`
+	Data        string       `json:"data"`
+	Timestamp   string       `json:"timestamp"`
+	Sign        signDoc      `json:"sign"`
+	Encrypt     publicKeyDoc `json:"encrypt"`
+}
+
+type signDoc struct {
+	Signature string `json:"signature"`
+	PublicKey string `json:"publicKey"`
+}
+
+// PutEvent reports an event and returns once it is committed. The value must be
+// a JSON object. Whoever is a member can read it, of whatever contract, so it
+// holds no data of the room. If the connection breaks at the wrong moment the
+// event can appear twice.
+func (r *RoomClient) PutEvent(ctx context.Context, event any, opts *PutEventOptions) error {
+	op := "put event of " + r.contractID
+	data, err := json.Marshal(event)
+	if err != nil {
+		return fmt.Errorf("governance: %s: %w", op, err)
+	}
+	if !bytes.HasPrefix(data, []byte("{")) {
+		return fmt.Errorf("governance: %s: the event is no JSON object", op)
+	}
+	var o PutEventOptions
+	if opts != nil {
+		o = *opts
+	}
+	query, err := eventQuery(o.ID, o.Scope)
+	if err != nil {
+		return err
+	}
+	e, err := r.attest(ctx, op)
+	if err != nil {
+		return err
+	}
+	body, err := r.sign(data, e)
+	if err != nil {
+		return fmt.Errorf("governance: %s: %w", op, err)
+	}
+	c, err := call{op: op, method: http.MethodPut, path: r.path("/events"), query: strings.Join(query, "&")}.withJSON(body)
+	if err != nil {
+		return err
+	}
+	if _, _, err := r.wire.write(ctx, c); err != nil {
+		return r.explain(err, e)
+	}
+	return nil
+}
+
+// sign uses RSA-PSS with SHA-256 and a salt of 32 bytes over the data itself.
+func (r *RoomClient) sign(data []byte, e *Evidence) (*signedDoc, error) {
+	sum := sha256.Sum256(data)
+	sig, err := rsa.SignPSS(rand.Reader, r.key, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	if err != nil {
+		return nil, err
+	}
+	key := r.publicKey()
+	return &signedDoc{
+		Platform:    platform,
+		Attestation: e.doc(),
+		Data:        base64.StdEncoding.EncodeToString(data),
+		// Milliseconds as text: a number would make the service throw.
+		Timestamp: strconv.FormatInt(r.wire.now().UnixMilli(), 10),
+		Sign:      signDoc{base64.StdEncoding.EncodeToString(sig), key.PublicKey},
+		Encrypt:   key,
+	}, nil
+}

@@ -1,0 +1,86 @@
+package governance
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// MaxSecret is the largest secret, in UTF-16 code units as the service counts.
+const MaxSecret = 25600
+
+// PutSecret stores a secret for the contract's clean rooms and returns the id
+// under which they read it. It replaces an earlier one of the name. No member
+// can read it back. The service stores it whatever the state of the contract.
+func (c *ContractClient) PutSecret(ctx context.Context, name string, value string) (id string, err error) {
+	op := c.op("put secret " + name + " of")
+	path, err := contractPath(c.id)
+	if err != nil {
+		return "", err
+	}
+	if err := checkID("secret name", name); err != nil {
+		return "", err
+	}
+	if err := checkSecret(value); err != nil {
+		return "", fmt.Errorf("governance: %s: %w", op, err)
+	}
+	req, err := call{op: op, method: http.MethodPut, path: path + "/secrets/" + name}.withJSON(map[string]string{"value": value})
+	if err != nil {
+		return "", err
+	}
+	a, _, err := c.c.wire.write(ctx, req)
+	if err != nil {
+		return "", err
+	}
+	var doc struct {
+		SecretID string `json:"secretId"`
+	}
+	if err := a.json(op, &doc); err != nil {
+		return "", err
+	}
+	if err := checkID("secret id", doc.SecretID); err != nil {
+		return "", fmt.Errorf("%w, sent by the service for %s", err, op)
+	}
+	return doc.SecretID, nil
+}
+
+// checkSecret never puts the value into an error.
+func checkSecret(value string) error {
+	if value == "" {
+		return fmt.Errorf("the value is empty")
+	}
+	if !utf8.ValidString(value) {
+		return fmt.Errorf("the value is not valid UTF-8; encode it, for instance in base64")
+	}
+	n := 0
+	for _, r := range value {
+		n += utf16.RuneLen(r)
+	}
+	if n > MaxSecret {
+		return fmt.Errorf("the value has %d UTF-16 units, more than %d; store it elsewhere and a reference here", n, MaxSecret)
+	}
+	return nil
+}
+
+// Secrets lists the ids of the contract's secrets.
+func (c *ContractClient) Secrets(ctx context.Context) ([]string, error) {
+	path, err := contractPath(c.id)
+	if err != nil {
+		return nil, err
+	}
+	var doc struct {
+		Value []struct {
+			SecretID string `json:"secretId"`
+		} `json:"value"`
+	}
+	if err := c.c.wire.get(ctx, c.op("list secrets of"), path+"/secrets", &doc); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(doc.Value))
+	for i, v := range doc.Value {
+		ids[i] = v.SecretID
+	}
+	return ids, nil
+}

@@ -1,0 +1,92 @@
+package governance
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Wait returns once the proposal is decided. Anything but acceptance comes with
+// a [*DeniedError] beside the proposal; so does the end of the context, whose
+// error it wraps: it then names the members whose votes are missing.
+func (p *ProposalClient) Wait(ctx context.Context) (*Proposal, error) {
+	op := "wait for proposal " + short(p.id)
+	b := newBackoff(p.c.wire.poll)
+	var seen *Proposal
+	var ballots []Ballot
+	for {
+		v, err := p.outcome(ctx, op, p.c.wire.read)
+		switch {
+		case err != nil && ctx.Err() != nil && seen != nil:
+			return seen, notDecided(op, seen, ballots, ctx.Err())
+		case err != nil:
+			return nil, err
+		case v.State == ProposalAccepted:
+			return v, nil
+		case v.State != ProposalOpen:
+			return v, p.notAccepted(ctx, op, v)
+		}
+		// The list of ballots costs a request for each member: read it when a
+		// vote came in, and once at the start so that it is there when the
+		// context ends.
+		if seen == nil || seen.BallotCount != v.BallotCount {
+			if fresh, err := p.Ballots(ctx); err == nil {
+				ballots = fresh
+			}
+		}
+		seen = v
+		if err := p.c.wire.pause(ctx, max(b.step(), time.Millisecond)); err != nil {
+			return seen, notDecided(op, seen, ballots, err)
+		}
+	}
+}
+
+func notDecided(op string, v *Proposal, ballots []Ballot, cause error) error {
+	return &DeniedError{
+		Op:     "governance: " + op,
+		By:     "the members",
+		Checks: append([]Check{stateCheck(v)}, ballotChecks(ballots)...),
+		Err:    cause,
+	}
+}
+
+// notAccepted explains with the final votes, under the members' names if those
+// can be read.
+func (p *ProposalClient) notAccepted(ctx context.Context, op string, v *Proposal) error {
+	names := map[string]string{}
+	if members, err := p.c.Members(ctx); err == nil {
+		for _, m := range members {
+			names[m.ID] = m.Name()
+		}
+	}
+	checks := []Check{stateCheck(v)}
+	for _, id := range sortedKeys(v.FinalVotes) {
+		name := names[id]
+		if name == "" {
+			name = short(id)
+		}
+		c := Check{ID: "proposal.vote", Want: "accept by " + name, Got: "accept by " + name}
+		if !v.FinalVotes[id] {
+			c.Got = "reject by " + name
+			c.Remedy = "ask " + name + " why, then propose what all can accept"
+			c.Err = errNotAccepted
+		}
+		checks = append(checks, c)
+	}
+	d := &DeniedError{Op: "governance: " + op, By: "the members", Checks: checks}
+	if v.Failure != nil {
+		d.Err = fmt.Errorf("the service failed to carry it out: %s", cut(v.Failure.Reason, maxErrorText))
+	}
+	return d
+}
+
+func stateCheck(v *Proposal) Check {
+	c := Check{ID: "proposal.state", Want: ProposalAccepted, Got: v.State, Err: errNotAccepted}
+	switch v.State {
+	case ProposalOpen:
+		c.Remedy = "wait for the missing votes"
+	case ProposalWithdrawn, ProposalDropped:
+		c.Remedy = "propose again"
+	}
+	return c
+}

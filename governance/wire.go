@@ -1,0 +1,159 @@
+package governance
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// wire is one connection to one CCF service, shared by every call of a client.
+// It trusts the service certificate and nothing else.
+type wire struct {
+	base      string // https://host[:port], no path
+	host      string
+	http      *http.Client
+	transport *http.Transport
+	poll      time.Duration
+	log       *slog.Logger
+
+	now   func() time.Time
+	pause func(context.Context, time.Duration) error
+}
+
+// newWire connects nothing yet. The member may be nil: a clean room has no
+// client certificate.
+func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
+	u, err := parseEndpoint(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil {
+		o = &ClientOptions{}
+	}
+	roots, err := servicePool(o.ServiceCertificate)
+	if err != nil {
+		return nil, err
+	}
+	t := &http.Transport{
+		DialContext:           o.DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   2,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: time.Minute,
+		// No Proxy: a proxy of the environment has no say in who carries votes
+		// and secrets, and DialContext is the way to use one on purpose.
+		TLSClientConfig: tlsConfig(u.Hostname(), roots, member),
+	}
+	w := &wire{
+		base:      "https://" + u.Host,
+		host:      u.Host,
+		transport: t,
+		poll:      o.PollInterval,
+		log:       o.Logger,
+		now:       time.Now,
+		pause:     pause,
+	}
+	if w.poll <= 0 {
+		w.poll = 500 * time.Millisecond
+	}
+	if w.log == nil {
+		w.log = slog.New(slog.DiscardHandler)
+	}
+	var rt http.RoundTripper = t
+	if o.Transport != nil {
+		rt = o.Transport(t)
+	}
+	w.http = &http.Client{
+		Transport:     rt,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return w, nil
+}
+
+func (w *wire) close() { w.transport.CloseIdleConnections() }
+
+func parseEndpoint(endpoint string) (*url.URL, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("governance: endpoint: %w", err)
+	}
+	if u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || (u.Path != "" && u.Path != "/") {
+		return nil, fmt.Errorf("governance: endpoint %q must be https://host[:port] and no more", u.Redacted())
+	}
+	return u, nil
+}
+
+// servicePool holds the service certificate alone. A public authority that
+// vouches for the host name counts for nothing here.
+func servicePool(pemBytes []byte) (*x509.CertPool, error) {
+	certs, err := parseCertificates(pemBytes)
+	if err != nil {
+		return nil, fmt.Errorf("governance: service certificate: %w; it is the PEM text that the operator of the service hands out", err)
+	}
+	pool := x509.NewCertPool()
+	for _, c := range certs {
+		pool.AddCert(c)
+	}
+	return pool, nil
+}
+
+func parseCertificates(b []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, b = pem.Decode(b); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, c)
+	}
+	if len(certs) == 0 {
+		return nil, errors.New("no PEM block of type CERTIFICATE")
+	}
+	return certs, nil
+}
+
+func tlsConfig(serverName string, roots *x509.CertPool, member *Member) *tls.Config {
+	c := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		RootCAs:            roots,
+		ServerName:         serverName,
+		ClientSessionCache: tls.NewLRUClientSessionCache(4),
+	}
+	if member != nil {
+		cert := &tls.Certificate{Certificate: [][]byte{member.cert.Raw}, PrivateKey: member.key, Leaf: member.cert}
+		// The list of acceptable authorities is ignored on purpose: member
+		// certificates are self-signed, the service knows them by digest.
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
+	}
+	return c
+}
+
+// pause waits for d or until the context ends.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
