@@ -3,7 +3,6 @@ package skr
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -15,26 +14,35 @@ import (
 // Names of the claims that this package reads. Azure Attestation's claim set
 // for SEV-SNP defines them.
 const (
-	claimIssuer      = "iss"
-	claimExpires     = "exp"
-	claimNotBefore   = "nbf"
-	claimNonce       = "nonce"
-	claimType        = "x-ms-attestation-type"
-	claimCompliance  = "x-ms-compliance-status"
-	claimRuntime     = "x-ms-runtime"
-	claimHostData    = "x-ms-sevsnpvm-hostdata"
-	claimReportData  = "x-ms-sevsnpvm-reportdata"
-	claimDebuggable  = "x-ms-sevsnpvm-is-debuggable"
-	typeSEVSNP       = "sevsnpvm"
-	complianceUVM    = "azure-compliant-uvm"
-	absent           = "(absent)"
-	maxTokenBytes    = 256 << 10
-	redactedTokenFmt = "attestation token of %s, expires %s, " + redact.Text
+	claimIssuer     = "iss"
+	claimExpires    = "exp"
+	claimNotBefore  = "nbf"
+	claimNonce      = "nonce"
+	claimType       = "x-ms-attestation-type"
+	claimCompliance = "x-ms-compliance-status"
+	claimRuntime    = "x-ms-runtime"
+	claimHostData   = "x-ms-sevsnpvm-hostdata"
+	claimReportData = "x-ms-sevsnpvm-reportdata"
+	claimDebuggable = "x-ms-sevsnpvm-is-debuggable"
+	typeSEVSNP      = "sevsnpvm"
+	complianceUVM   = "azure-compliant-uvm"
+	absent          = "(absent)"
+	maxTokenBytes   = 256 << 10
 )
 
 // Claims are the claims of an attestation token. Numbers are json.Number, so
 // that no version number loses digits.
 type Claims map[string]any
+
+// UnmarshalJSON reads an object. A member that appears twice is an error.
+func (c *Claims) UnmarshalJSON(data []byte) error {
+	object, err := decodeObjectStrict(data)
+	if err != nil {
+		return fmt.Errorf("skr: claims: %w", err)
+	}
+	*c = object
+	return nil
+}
 
 // lookup finds a claim by name. A dot navigates into objects; a member whose
 // own name holds the dot wins.
@@ -127,23 +135,6 @@ func (t *AttestationToken) Expires() time.Time { return t.expires }
 
 // Checks are the comparisons that the token passed, in order.
 func (t *AttestationToken) Checks() []Check { return append([]Check(nil), t.checks...) }
-
-// String names issuer and expiry, never the token.
-func (t *AttestationToken) String() string {
-	return fmt.Sprintf(redactedTokenFmt, t.claims.textOrAbsent(claimIssuer), t.expires.Format(time.RFC3339))
-}
-
-// GoString is String.
-func (t *AttestationToken) GoString() string { return t.String() }
-
-// Format prints String for every verb.
-func (t *AttestationToken) Format(f fmt.State, _ rune) { fmt.Fprint(f, t.String()) }
-
-// LogValue is String.
-func (t *AttestationToken) LogValue() slog.Value { return slog.StringValue(t.String()) }
-
-// MarshalJSON is String in quotes.
-func (t *AttestationToken) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
 
 // shorten keeps a check readable when a peer answers with a very long value.
 func shorten(s string) string {

@@ -6,14 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"sync"
-
-	"github.com/cleanroom-go/sdk/internal/redact"
 )
 
 // ErrClosed is the error of a key or releaser that is used after its Close.
@@ -97,21 +93,6 @@ func (k *ReleasedKey) private() (*rsa.PrivateKey, error) {
 	return k.key, nil
 }
 
-// String names the key, never its value.
-func (k *ReleasedKey) String() string { return "released key " + k.ref.String() + " " + redact.Text }
-
-// GoString is String.
-func (k *ReleasedKey) GoString() string { return k.String() }
-
-// Format prints String for every verb.
-func (k *ReleasedKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
-
-// LogValue is String.
-func (k *ReleasedKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
-
-// MarshalJSON is String in quotes.
-func (k *ReleasedKey) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
-
 // decrypter reaches the key through its handle, so that Close counts for it
 // and a formatter that walks through it finds no key.
 type decrypter struct {
@@ -155,10 +136,6 @@ func WrapOAEP(pub *rsa.PublicKey, plaintext []byte) ([]byte, error) {
 }
 
 var (
-	_ fmt.Formatter    = (*ReleasedKey)(nil)
-	_ slog.LogValuer   = (*ReleasedKey)(nil)
 	_ io.Closer        = (*ReleasedKey)(nil)
 	_ crypto.Decrypter = (*decrypter)(nil)
-	_ fmt.Formatter    = (*AttestationToken)(nil)
-	_ slog.LogValuer   = (*AttestationToken)(nil)
 )

@@ -1,0 +1,140 @@
+package skr
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+)
+
+const entraHost = "login.microsoftonline.com"
+
+// entra answers token requests: with a token when code is 0, else with that
+// error number.
+func (w *world) entra(code int) func(http.ResponseWriter, *http.Request) bool {
+	return func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Host != entraHost {
+			return false
+		}
+		base := "https://" + entraHost + "/" + tenantID
+		switch r.URL.Path {
+		case "/common/discovery/instance":
+			reply(rw, 200, object{"tenant_discovery_endpoint": base + "/v2.0/.well-known/openid-configuration", "metadata": []any{
+				object{"preferred_network": entraHost, "preferred_cache": entraHost, "aliases": []any{entraHost}},
+			}})
+		case "/" + tenantID + "/v2.0/.well-known/openid-configuration":
+			reply(rw, 200, object{"issuer": base + "/v2.0", "token_endpoint": base + "/oauth2/v2.0/token", "authorization_endpoint": base + "/oauth2/v2.0/authorize"})
+		case "/" + tenantID + "/oauth2/v2.0/token":
+			_ = r.ParseForm()
+			if code == 0 && r.Form.Get("client_assertion") != "" && r.Form.Get("client_id") == clientID {
+				reply(rw, 200, object{"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": "access-canary"})
+				return true
+			}
+			reply(rw, 401, object{"error": "invalid_client", "error_description": fmt.Sprintf("AADSTS%d: refused", code), "error_codes": []any{code}})
+		default:
+			http.NotFound(rw, r)
+		}
+		return true
+	}
+}
+
+func assertionToken() string {
+	payload := base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"https://issuer.example/rg","sub":"contract-1","aud":"api://AzureADTokenExchange"}`))
+	return "e30." + payload + ".assertion-canary"
+}
+
+func (w *world) assertionCredential(t testing.TB, calls *int) azcore.TokenCredential {
+	t.Helper()
+	cred, err := NewAssertionCredential(tenantID, clientID, func(context.Context) (string, error) {
+		*calls++
+		return assertionToken(), nil
+	}, &AssertionCredentialOptions{ClientOptions: w.options()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cred
+}
+
+var vaultScope = policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}}
+
+func TestAssertionCredential(t *testing.T) {
+	w := newWorld(t)
+	w.intercept = w.entra(0)
+	calls := 0
+	cred := w.assertionCredential(t, &calls)
+	for range 3 {
+		token, err := cred.GetToken(context.Background(), vaultScope)
+		if err != nil || token.Token != "access-canary" {
+			t.Fatalf("%v", err)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("the assertion was made %d times, want once", calls)
+	}
+	if s := fmt.Sprintf("%v %+v %#v %s", cred, cred, cred, cred); strings.Contains(s, "canary") {
+		t.Errorf("printed: %s", s)
+	}
+}
+
+func TestAssertionCredentialDenied(t *testing.T) {
+	for code, want := range map[int]string{
+		70021: "federation.subject", 700213: "federation.subject", 700211: "federation.issuer",
+		700212: "federation.audience", 50027: "federation.signature", 700027: "federation.signature", 90002: "federation.tenant",
+	} {
+		w := newWorld(t)
+		w.intercept = w.entra(code)
+		calls := 0
+		_, err := w.assertionCredential(t, &calls).GetToken(context.Background(), vaultScope)
+		if ids := failedIDs(err); len(ids) != 1 || ids[0] != want {
+			t.Errorf("%d: failed checks %v, want %s: %v", code, ids, want, err)
+			continue
+		}
+		if strings.Contains(err.Error(), "assertion-canary") {
+			t.Errorf("%d: the assertion is in the error", code)
+		}
+		var denied *DeniedError
+		if errors.As(err, &denied) && want == "federation.subject" && denied.Checks[0].Got != "contract-1" {
+			t.Errorf("%d: got %q", code, denied.Checks[0].Got)
+		}
+	}
+	w := newWorld(t)
+	w.intercept = w.entra(500)
+	calls := 0
+	if _, err := w.assertionCredential(t, &calls).GetToken(context.Background(), vaultScope); err == nil || failedIDs(err) != nil {
+		t.Errorf("an unknown number: %v", err)
+	}
+}
+
+func TestAssertionCredentialErrors(t *testing.T) {
+	w := newWorld(t)
+	w.intercept = w.entra(0)
+	fails := errors.New("governance says no")
+	cred, err := NewAssertionCredential(tenantID, clientID, func(context.Context) (string, error) { return "", fails },
+		&AssertionCredentialOptions{ClientOptions: w.options()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cred.GetToken(context.Background(), vaultScope); err == nil || !strings.Contains(err.Error(), fails.Error()) {
+		t.Errorf("got %v", err)
+	}
+	assert := func(context.Context) (string, error) { return "", nil }
+	for name, args := range map[string][2]string{"tenant": {"", clientID}, "client": {tenantID, "a b"}, "path": {"a/b", clientID}} {
+		if _, err := NewAssertionCredential(args[0], args[1], assert, nil); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	if _, err := NewAssertionCredential(tenantID, clientID, nil, nil); err == nil {
+		t.Error("no assertion function was accepted")
+	}
+	for _, bad := range []string{"", "a.b", "a.!.c", "a.e30.c.d", "a.W10.c"} {
+		if c := readAssertion(bad); c.Subject != "" {
+			t.Errorf("%q: %+v", bad, c)
+		}
+	}
+}
