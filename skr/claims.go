@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/cleanroom-go/sdk/internal/redact"
 )
 
 // Names of the claims that this package reads. Azure Attestation's claim set
@@ -118,14 +116,16 @@ func (c Claims) time(name string) (time.Time, error) {
 // claims were verified. It prints as redacted: whoever holds it can ask a
 // vault for keys that only the attested program can open.
 type AttestationToken struct {
-	raw     *redact.Secret
+	// raw is a closure because fmt, given a token by value, would look through
+	// a pointer.
+	raw     func() string
 	claims  Claims
 	expires time.Time
 	checks  []Check
 }
 
 // Raw is the token in compact form.
-func (t *AttestationToken) Raw() string { return string(t.raw.Clone()) }
+func (t *AttestationToken) Raw() string { return t.raw() }
 
 // Claims are the verified claims. The caller must not change them.
 func (t *AttestationToken) Claims() Claims { return t.claims }

@@ -42,13 +42,14 @@ func TestRedaction(t *testing.T) {
 		"PKCS8 url":    base64.RawURLEncoding.EncodeToString(der)[40:80],
 		"PKCS8 bytes":  strings.Trim(fmt.Sprint(der[40:60]), "[]"),
 		"bearer token": "canary-bearer",
+		"token bytes":  strings.Trim(fmt.Sprint([]byte(token.Raw())[:40]), "[]"),
 	}
 	var out bytes.Buffer
 	loggers := []*slog.Logger{
 		slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
-	for _, v := range []any{key, token, r, decrypter, w.unwrapper(t, r), w.maaClient(t), struct{ K, T any }{key, token}, []any{key, token}} {
+	for _, v := range []any{key, token, r, decrypter, w.unwrapper(t, r), w.maaClient(t), struct{ K, T any }{key, token}, *token, []any{key, token}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}

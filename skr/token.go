@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-
-	"github.com/cleanroom-go/sdk/internal/redact"
 )
 
 // verify checks a token in two steps: its signature, where the first failure
@@ -29,7 +27,7 @@ func (c *MAAClient) verify(ctx context.Context, raw, nonce string, runtimeData [
 	if err := l.denied(op, "this program"); err != nil {
 		return nil, err
 	}
-	return &AttestationToken{raw: redact.New([]byte(raw)), claims: claims, expires: expires, checks: l.checks}, nil
+	return &AttestationToken{raw: func() string { return raw }, claims: claims, expires: expires, checks: l.checks}, nil
 }
 
 // verifySignature returns nil claims if a check failed; an error only if the

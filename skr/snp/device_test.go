@@ -113,7 +113,7 @@ func TestSecurityContextIsFound(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if got.tcb != tcbOf(c) || !bytes.Equal(got.certificates, c.chain) || (got.endorsements != nil && len(got.endorsements) > 0) != (name == "variables") {
+		if got.tcb != tcbOf(c) || !bytes.Equal(got.certificates, c.chain) || (len(got.endorsements) > 0) != (name == "variables") {
 			t.Errorf("%s: tcb %x, %d bytes of chain, endorsements %x", name, got.tcb, len(got.certificates), got.endorsements)
 		}
 	}
