@@ -12,41 +12,47 @@ import (
 // Text is what every textual form of a secret shows.
 const Text = "[redacted]"
 
-// Secret holds secret bytes. Keep it by pointer: the fmt package reaches into
-// unexported struct fields without asking them how they want to be printed,
-// but prints a nested pointer as an address.
+// Secret holds secret bytes. They live behind a closure: the fmt package
+// reaches into unexported fields without asking how they want to be printed,
+// and follows a pointer for a verb that does not fit one, but it prints a
+// function as an address.
 type Secret struct {
-	mu sync.Mutex
-	b  []byte
+	mu    sync.Mutex
+	bytes func() []byte // nil after Close
 }
 
 // New takes ownership of b; the caller must not keep it.
-func New(b []byte) *Secret { return &Secret{b: b} }
+func New(b []byte) *Secret { return &Secret{bytes: func() []byte { return b }} }
 
 // Clone returns a copy of the bytes, or nil after Close. The caller should
 // clear the copy after use.
 func (s *Secret) Clone() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.b == nil {
+	if s.bytes == nil {
 		return nil
 	}
-	return append([]byte{}, s.b...)
+	return append([]byte{}, s.bytes()...)
 }
 
 // Len is the number of bytes, 0 after Close.
 func (s *Secret) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.b)
+	if s.bytes == nil {
+		return 0
+	}
+	return len(s.bytes())
 }
 
 // Close clears the bytes. It may be called more than once.
 func (s *Secret) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	Clear(s.b)
-	s.b = nil
+	if s.bytes != nil {
+		Clear(s.bytes())
+	}
+	s.bytes = nil
 }
 
 // Clear overwrites b with zeros.
