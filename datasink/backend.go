@@ -2,31 +2,15 @@ package datasink
 
 import (
 	"context"
-	"errors"
-	"io/fs"
+	"strings"
 	"time"
-)
-
-// Errors that a [Backend] wraps and a caller of a [Sink] may test for. A blob
-// that is not there is [fs.ErrNotExist].
-var (
-	// ErrConflict means that somebody else wrote, or removed, the blob
-	// between the start of a write and its commit. Nothing was changed.
-	ErrConflict = errors.New("the blob was written by somebody else meanwhile")
-	// ErrExist means that a create-only write found a blob.
-	ErrExist = fs.ErrExist
-	// ErrChanged means that a blob changed while it was being read.
-	ErrChanged = errors.New("the blob changed while it was being read")
-	// ErrKey means that the blob is under another key, or that it is under a
-	// key and none was given, or the reverse.
-	ErrKey = errors.New("the blob is not encrypted with this sink's key")
 )
 
 // Backend is a place that holds blobs. This package has three: an Azure blob
 // container ([New]), a local directory ([Dir]) and memory ([Memory]). All
 // methods are safe for concurrent use. Names have passed the rules of
-// [Sink.Create]. An error wraps one of the errors above where it applies; its
-// text need not repeat the blob's name.
+// [Sink.Create]. An error wraps [fs.ErrNotExist], [ErrConflict], [ErrChanged]
+// or [ErrKey] where that applies; its text need not repeat the blob's name.
 type Backend interface {
 	// String names the place for error texts. It holds no secret.
 	String() string
@@ -46,8 +30,10 @@ type Backend interface {
 	Remove(ctx context.Context, name, etag string) error
 }
 
-// Upload is one write in progress. Stage is safe for concurrent use; one of
-// Put, Commit and Abort ends the upload.
+// Upload is one write in progress. Stage is safe for concurrent use. Put,
+// Commit or Abort ends the upload; Abort may follow one of the others that
+// failed. A commit is refused with [ErrConflict] if the blob is not the one of
+// [UploadOptions] any more.
 type Upload interface {
 	// Stage stores one block; b.Data is the caller's again when it returns.
 	Stage(ctx context.Context, b Block) error
@@ -90,6 +76,11 @@ type Item struct {
 	// Directory is set for the marker that some file systems over blobs
 	// leave for a directory, where a listing can tell.
 	Directory bool
+}
+
+// isDirectory knows the marker that blobfuse2 and the HDFS drivers write.
+func isDirectory(metadata map[string]string) bool {
+	return strings.EqualFold(metadata["hdi_isfolder"], "true")
 }
 
 // Page is one answer of a listing.

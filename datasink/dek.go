@@ -12,9 +12,17 @@ import (
 const DEKSize = 32
 
 // DEK is a data encryption key: 32 secret bytes that belong to one sink and to
-// one format for life. No formatting verb, logger or encoder prints them.
+// one format for life. No formatting verb, logger or encoder prints them. The
+// zero value is a closed key.
 type DEK struct {
-	secret *redact.Secret
+	// hold gives the bytes. It is a function because package fmt, asked for
+	// %s of a struct, prints what an unexported pointer in it points to.
+	hold func() *redact.Secret
+}
+
+func newDEK(b []byte) *DEK {
+	secret := redact.New(b)
+	return &DEK{func() *redact.Secret { return secret }}
 }
 
 // NewDEK makes a key from the system's random source.
@@ -23,7 +31,7 @@ func NewDEK() (*DEK, error) {
 	if _, err := rand.Read(b); err != nil {
 		return nil, fmt.Errorf("datasink: make DEK: %w", err)
 	}
-	return &DEK{redact.New(b)}, nil
+	return newDEK(b), nil
 }
 
 // ParseDEK copies the 32 raw bytes of a key. The caller should clear b.
@@ -31,26 +39,37 @@ func ParseDEK(b []byte) (*DEK, error) {
 	if len(b) != DEKSize {
 		return nil, fmt.Errorf("datasink: parse DEK: %d bytes, a key has %d raw bytes without encoding or header", len(b), DEKSize)
 	}
-	return &DEK{redact.New(append([]byte(nil), b...))}, nil
+	return newDEK(append([]byte(nil), b...)), nil
 }
 
 // Clone returns a copy of the 32 bytes, or nil after Close. The caller should
 // clear the copy after use.
-func (k *DEK) Clone() []byte { return k.secret.Clone() }
+func (k *DEK) Clone() []byte {
+	if k.hold == nil {
+		return nil
+	}
+	return k.hold().Clone()
+}
 
 // Close clears the key. Sinks made from it before keep working: each holds a
 // copy of its own.
-func (k *DEK) Close() { k.secret.Close() }
+func (k *DEK) Close() {
+	if k.hold != nil {
+		k.hold().Close()
+	}
+}
+
+func (k *DEK) closed() bool { return k.hold == nil || k.hold().Len() == 0 }
 
 // The textual forms of a key show no part of it.
-func (k *DEK) String() string               { return redact.Text }
-func (k *DEK) GoString() string             { return redact.Text }
-func (k *DEK) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redact.Text) }
-func (k *DEK) LogValue() slog.Value         { return slog.StringValue(redact.Text) }
-func (k *DEK) MarshalJSON() ([]byte, error) { return []byte(`"` + redact.Text + `"`), nil }
-func (k *DEK) MarshalText() ([]byte, error) { return []byte(redact.Text), nil }
+func (k DEK) String() string               { return redact.Text }
+func (k DEK) GoString() string             { return redact.Text }
+func (k DEK) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redact.Text) }
+func (k DEK) LogValue() slog.Value         { return slog.StringValue(redact.Text) }
+func (k DEK) MarshalJSON() ([]byte, error) { return []byte(`"` + redact.Text + `"`), nil }
+func (k DEK) MarshalText() ([]byte, error) { return []byte(redact.Text), nil }
 
 var (
-	_ fmt.Formatter  = (*DEK)(nil)
-	_ slog.LogValuer = (*DEK)(nil)
+	_ fmt.Formatter  = DEK{}
+	_ slog.LogValuer = DEK{}
 )

@@ -1,2 +1,56 @@
-// Package datasink reads and writes encrypted blobs.
+// Package datasink reads and writes the encrypted blobs of a clean room.
+//
+// A [Sink] is one blob container with its mode and its key:
+//
+//	sink, err := datasink.New("https://account.blob.core.windows.net/output", cred,
+//		&datasink.Options{Mode: datasink.CPK, DEK: dek})
+//	...
+//	err = sink.WriteFile(ctx, "output.txt", func(w io.Writer) error {
+//		_, err := fmt.Fprintln(w, "id: 1")
+//		return err
+//	})
+//
+// Writing is like a transaction of database/sql: a [Writer] takes bytes,
+// [Writer.Commit] makes them visible in one step, [Writer.Close] without a
+// commit leaves nothing. A half-written result never has the result's name.
+// Reading is an io.ReaderAt and all that goes with it, and [Sink.Download] is
+// the safe way to disk. Both stay within a fixed number of blocks of memory,
+// whatever the length.
+//
+// # Keys and modes
+//
+// In mode [CPK] the service encrypts with a key that the client sends in each
+// request, over HTTPS, and that the service forgets; it keeps the key's
+// SHA-256. This package sends the key wherever the service wants it, checks
+// that the service confirms it, and does not take an http URL. While it serves
+// a request the service holds key and plaintext in memory. In mode [SSE] the
+// account's operator can read everything.
+//
+// A [DEK] never shows in text. A sink holds a copy in memory that the garbage
+// collector reclaims; the base64 form that each request carries cannot be
+// cleared. Bodies are the data itself, so they are not logged even if the
+// client options say so.
+//
+// # What the service can do
+//
+// Blobs in these modes are not authenticated by the reader: whoever rules the
+// account can replace, truncate or drop them. ETags detect only a change
+// during a read or a write.
+//
+// # Errors
+//
+// Every error is, or holds, an [Error], which names the operation, the place
+// and the blob and often a remedy; errors.As reaches the *azcore.ResponseError
+// of the service. Callers branch on [ErrConflict], [ErrExist], [ErrChanged],
+// [ErrKey], [ErrName], [ErrUncertain] and [fs.ErrNotExist]. A commit whose
+// answer was lost is recognised by a random id in the blob's metadata and
+// counts as the success that it is.
+//
+// # Compatibility
+//
+// The wire is the storage REST api-version of azblob 1.8 (2026-06-06). Blobs
+// are what blobfuse2 mounts of the same mode read and write; directory markers
+// (metadata hdi_isfolder) are understood. A mount opens a blob for writing
+// only if its blocks have the mount's size: set [Options.BlockSize] to 16 MiB
+// for blobs that a mount shall change.
 package datasink

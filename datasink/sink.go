@@ -3,138 +3,176 @@ package datasink
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"iter"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
-// Options of a [Sink]. The zero value means a plain sink with defaults.
+// Defaults of [Options], and the bounds that keep a mistyped value from
+// taking all memory.
+const (
+	defaultBlockSize = 8 << 20
+	defaultStreams   = 4
+	maxBlockSize     = 1 << 30 // the service takes 4,000 MiB; a 32-bit int does not
+	maxStreams       = 256
+	maxBlocks        = 50_000 // of Put Block List
+)
+
+// Options of a [Sink].
 type Options struct {
 	// ClientOptions are those of every Azure client: transport, retries,
-	// logging, tracing. No client of this package follows a redirect.
+	// logging, tracing. Whatever they say, no redirect is followed by an
+	// *http.Client, bodies are not logged, and neither is a key.
 	azcore.ClientOptions
-	// Mode says who encrypts; [New] insists on one.
+	// Mode says who encrypts. [New] insists on one; zero means SSE on the
+	// other backends, which can do nothing else.
 	Mode Mode
 	// DEK is the key of mode CPK. The sink keeps a copy.
 	DEK *DEK
-	// BlockSize is the number of bytes staged at once. Zero means 8 MiB.
-	// It is raised where a known length would need too many blocks.
+	// BlockSize is the number of bytes staged at once. Zero means 8 MiB. It
+	// is raised where a known length would need more than 50,000 blocks.
 	BlockSize int
-	// Streams is the number of blocks in flight. Zero means 4.
+	// Streams is the number of blocks in flight. Zero means 4. A write holds
+	// Streams+1 blocks in memory, whatever its length.
 	Streams int
-	// Progress, if set, is told about bytes written and read. Calls of one
-	// write or download do not overlap.
+	// Progress, if not nil, is told about bytes that have arrived. The calls
+	// of one write or one download do not overlap.
 	Progress func(Progress)
 }
 
-// Progress is a step of a write or a download.
+// Progress is a step of a write or of a download.
 type Progress struct {
 	Name  string // of the blob
 	Done  int64  // bytes so far
-	Total int64  // bytes in all, -1 if unknown
+	Total int64  // bytes in all, -1 while unknown
 }
 
-// Sink reads and writes the blobs of one container.
+// Sink reads and writes the blobs of one container. It is safe for concurrent
+// use and needs no closing.
 type Sink struct {
-	backend Backend
+	backend   Backend
+	blockSize int
+	streams   int
+	progress  func(Progress)
+	buffers   sync.Pool // of *[]byte with blockSize bytes
 }
 
-// New returns the sink of an Azure blob container, given as
-// https://ACCOUNT.blob.core.windows.net/CONTAINER. Only https is accepted.
+// New returns a sink on an Azure blob container, given by its URL
+// https://ACCOUNT.blob.core.windows.net/CONTAINER. It makes no request. Only
+// https is accepted, and no query: a URL with a signature is a secret.
 func New(containerURL string, cred azcore.TokenCredential, opts *Options) (*Sink, error) {
-	return nil, errors.ErrUnsupported
+	if opts == nil {
+		opts = &Options{}
+	}
+	if err := opts.Mode.check(opts.DEK); err != nil {
+		return nil, fmt.Errorf("datasink: new sink: %w", err)
+	}
+	backend, err := newBlobBackend(containerURL, cred, opts)
+	if err != nil {
+		return nil, fmt.Errorf("datasink: new sink: %w", err)
+	}
+	return newSink(backend, opts)
 }
 
-// NewWithBackend returns a sink on a backend.
-func NewWithBackend(b Backend, opts *Options) (*Sink, error) { return nil, errors.ErrUnsupported }
+// NewWithBackend returns a sink on another backend, such as [Dir] or
+// [Memory]. These hold plain bytes: a key that would be ignored is refused.
+func NewWithBackend(b Backend, opts *Options) (*Sink, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	if b == nil {
+		return nil, errors.New("datasink: new sink: no backend")
+	}
+	if opts.Mode == CPK || opts.DEK != nil {
+		return nil, fmt.Errorf("datasink: new sink in %s: only a blob container can apply a customer's key", b)
+	}
+	if opts.Mode != "" && opts.Mode != SSE {
+		return nil, fmt.Errorf("datasink: new sink in %s: mode %q is unknown", b, string(opts.Mode))
+	}
+	return newSink(b, opts)
+}
 
-// Dir is a backend that keeps blobs as files below a directory.
-func Dir(path string) Backend { return nil }
+func newSink(b Backend, opts *Options) (*Sink, error) {
+	s := &Sink{backend: b, blockSize: opts.BlockSize, streams: opts.Streams, progress: opts.Progress}
+	if s.blockSize == 0 {
+		s.blockSize = defaultBlockSize
+	}
+	if s.streams == 0 {
+		s.streams = defaultStreams
+	}
+	if s.blockSize < 0 || s.blockSize > maxBlockSize {
+		return nil, fmt.Errorf("datasink: new sink in %s: block size %d is not within 1 and %d bytes", b, s.blockSize, maxBlockSize)
+	}
+	if s.streams < 0 || s.streams > maxStreams {
+		return nil, fmt.Errorf("datasink: new sink in %s: %d streams are not within 1 and %d", b, s.streams, maxStreams)
+	}
+	s.buffers.New = func() any {
+		buf := make([]byte, s.blockSize)
+		return &buf
+	}
+	return s, nil
+}
 
-// Memory is a backend that keeps blobs in memory.
-func Memory() Backend { return nil }
+// String names the sink's place: the container's URL, or the backend.
+func (s *Sink) String() string { return s.backend.String() }
 
-// Backend is where the sink's blobs are.
+// Backend is the place itself.
 func (s *Sink) Backend() Backend { return s.backend }
 
-// CreateContainer makes the container unless it exists.
+// CreateContainer makes the container unless it exists. A new container is
+// private.
 func (s *Sink) CreateContainer(ctx context.Context) (created bool, err error) {
-	return false, errors.ErrUnsupported
+	created, err = s.backend.CreateContainer(ctx)
+	return created, s.fail("create container", "", err)
 }
 
-// CreateOptions of a write.
-type CreateOptions struct {
-	// ContentType is stored with the blob. Zero means application/octet-stream.
-	ContentType string
-	// Exclusive refuses to replace a blob that exists ([ErrExist]).
-	Exclusive bool
-	// Size is the expected number of bytes, zero if unknown.
-	Size int64
-	// Metadata is stored with the blob.
-	Metadata map[string]string
+// Stat describes one blob, with its metadata.
+func (s *Sink) Stat(ctx context.Context, name string) (Item, error) {
+	if err := checkName(name); err != nil {
+		return Item{}, s.fail("stat", name, err)
+	}
+	item, err := s.backend.Stat(ctx, name)
+	return item, s.fail("stat", name, err)
 }
 
-// Create starts a write.
-func (s *Sink) Create(ctx context.Context, name string, opts *CreateOptions) (*Writer, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Writer is a write in progress.
-type Writer struct{}
-
-func (w *Writer) Write(p []byte) (int, error)         { return 0, errors.ErrUnsupported }
-func (w *Writer) ReadFrom(r io.Reader) (int64, error) { return 0, errors.ErrUnsupported }
-func (w *Writer) Commit() error                       { return errors.ErrUnsupported }
-func (w *Writer) Close() error                        { return errors.ErrUnsupported }
-
-// WriteFile writes one blob and commits only if write returns nil.
-func (s *Sink) WriteFile(ctx context.Context, name string, write func(io.Writer) error) error {
-	return errors.ErrUnsupported
-}
-
-// Open opens a blob for reading.
-func (s *Sink) Open(ctx context.Context, name string) (*Reader, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Reader reads one blob.
-type Reader struct{}
-
-func (r *Reader) Read(p []byte) (int, error)                   { return 0, errors.ErrUnsupported }
-func (r *Reader) ReadAt(p []byte, off int64) (int, error)      { return 0, errors.ErrUnsupported }
-func (r *Reader) Seek(offset int64, whence int) (int64, error) { return 0, errors.ErrUnsupported }
-func (r *Reader) WriteTo(w io.Writer) (int64, error)           { return 0, errors.ErrUnsupported }
-func (r *Reader) Size() int64                                  { return 0 }
-func (r *Reader) Close() error                                 { return errors.ErrUnsupported }
-
-// List yields the blobs in the order of their names.
+// List yields all blobs in the order of their names' bytes, page by page as
+// the loop goes on. After an error it ends. Sizes are the service's word.
 func (s *Sink) List(ctx context.Context) iter.Seq2[Item, error] {
-	return func(yield func(Item, error) bool) {}
+	return s.list(ctx, "")
 }
 
-// Remove deletes a blob.
-func (s *Sink) Remove(ctx context.Context, name string) error { return errors.ErrUnsupported }
-
-// DownloadOptions of a [Sink.Download].
-type DownloadOptions struct {
-	// Prefix limits the download to names that start with it.
-	Prefix string
-	// Progress is told about each file; nil means the sink's own.
-	Progress func(Progress)
+func (s *Sink) list(ctx context.Context, prefix string) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for marker := ""; ; {
+			page, err := s.backend.List(ctx, prefix, marker)
+			if err != nil {
+				yield(Item{}, s.fail("list", "", err))
+				return
+			}
+			for _, item := range page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			if page.Next == marker {
+				yield(Item{}, s.fail("list", "", errors.New("the listing does not advance")))
+				return
+			}
+			marker = page.Next
+		}
+	}
 }
 
-// DownloadResult lists what was written.
-type DownloadResult struct{ Files []File }
-
-// File is one downloaded file.
-type File struct {
-	Name string // of the blob
-	Path string // of the file, below the target directory
-	Size int64  // bytes
-}
-
-// Download copies all blobs into the directory dir.
-func (s *Sink) Download(ctx context.Context, dir string, opts *DownloadOptions) (*DownloadResult, error) {
-	return nil, errors.ErrUnsupported
+// Remove deletes a blob. It is an error ([fs.ErrNotExist]) if there is none.
+// No key is needed to remove a blob.
+func (s *Sink) Remove(ctx context.Context, name string) error {
+	if err := checkName(name); err != nil {
+		return s.fail("remove", name, err)
+	}
+	return s.fail("remove", name, s.backend.Remove(ctx, name, ""))
 }
