@@ -1,0 +1,260 @@
+package datasink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+)
+
+// blobBackend is a container of Azure Blob Storage.
+type blobBackend struct {
+	url    string
+	client *container.Client
+	key    customerKey
+}
+
+var _ Backend = (*blobBackend)(nil)
+
+func newBlobBackend(containerURL string, cred azcore.TokenCredential, opts *Options) (*blobBackend, error) {
+	u, err := checkContainerURL(containerURL)
+	if err != nil {
+		return nil, err
+	}
+	if cred == nil {
+		return nil, fmt.Errorf("no credential for %s", u)
+	}
+	client, err := container.NewClient(u, cred, &container.ClientOptions{ClientOptions: clientOptions(opts.ClientOptions)})
+	if err != nil {
+		return nil, err
+	}
+	return &blobBackend{url: u, client: client, key: newCustomerKey(opts.DEK)}, nil
+}
+
+// checkContainerURL returns the URL without a trailing slash. An error never
+// quotes a query or a user, which may be secrets.
+func checkContainerURL(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return "", errors.New("the container URL cannot be parsed")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("the container URL has a user, a query or a fragment: give the plain URL and a credential")
+	case u.Scheme != "https":
+		// The key would travel in the clear, and the Azure SDK would let it.
+		return "", fmt.Errorf("the container URL starts with %q, only https is accepted", u.Scheme)
+	case u.Host == "":
+		return "", errors.New("the container URL has no host")
+	}
+	name := strings.Trim(u.Path, "/")
+	if name == "" || strings.Contains(name, "/") {
+		return "", fmt.Errorf("the path %q of the container URL is not one container", u.Path)
+	}
+	return "https://" + u.Host + "/" + url.PathEscape(name), nil
+}
+
+func (b *blobBackend) String() string { return b.url }
+
+func (b *blobBackend) CreateContainer(ctx context.Context) (bool, error) {
+	_, err := b.client.Create(ctx, nil)
+	if bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (b *blobBackend) Stat(ctx context.Context, name string) (Item, error) {
+	p, err := b.client.NewBlobClient(name).GetProperties(ctx, &blob.GetPropertiesOptions{CPKInfo: b.key.info()})
+	if err != nil {
+		return Item{}, classify(err)
+	}
+	if err := b.key.confirm(p.EncryptionKeySHA256, p.IsServerEncrypted); err != nil {
+		return Item{}, err
+	}
+	if p.ContentLength == nil || *p.ContentLength < 0 || p.ETag == nil || *p.ETag == "" {
+		return Item{}, errors.New("the service did not say length and ETag")
+	}
+	item := Item{Name: name, Size: *p.ContentLength, ETag: string(*p.ETag), Metadata: lowerCase(p.Metadata)}
+	item.Directory = isDirectory(item.Metadata)
+	if p.LastModified != nil {
+		item.Modified = *p.LastModified
+	}
+	if p.ContentType != nil {
+		item.ContentType = *p.ContentType
+	}
+	return item, nil
+}
+
+// lowerCase undoes what HTTP libraries do to the names of metadata.
+func lowerCase(metadata map[string]*string) map[string]string {
+	out := make(map[string]string, len(metadata))
+	for name, v := range metadata {
+		if v != nil {
+			out[strings.ToLower(name)] = *v
+		}
+	}
+	return out
+}
+
+// List asks for one page of up to 5,000 names.
+func (b *blobBackend) List(ctx context.Context, prefix, marker string) (Page, error) {
+	opts := &container.ListBlobsFlatOptions{Include: container.ListBlobsInclude{Metadata: true}}
+	if prefix != "" {
+		opts.Prefix = &prefix
+	}
+	if marker != "" {
+		opts.Marker = &marker
+	}
+	answer, err := b.client.NewListBlobsFlatPager(opts).NextPage(ctx)
+	if err != nil {
+		return Page{}, classify(err)
+	}
+	var page Page
+	if answer.NextMarker != nil {
+		page.Next = *answer.NextMarker
+	}
+	if answer.Segment == nil {
+		return page, nil
+	}
+	for _, found := range answer.Segment.BlobItems {
+		item, err := listed(found)
+		if err != nil {
+			return Page{}, err
+		}
+		page.Items = append(page.Items, item)
+	}
+	return page, nil
+}
+
+func listed(found *container.BlobItem) (Item, error) {
+	if found == nil || found.Name == nil || found.Properties == nil || found.Properties.ContentLength == nil {
+		return Item{}, errors.New("the listing has an entry without name or length")
+	}
+	p := found.Properties
+	item := Item{Name: *found.Name, Size: *p.ContentLength, Metadata: lowerCase(found.Metadata)}
+	item.Directory = isDirectory(item.Metadata) || p.ResourceType != nil && *p.ResourceType == "directory"
+	if p.ETag != nil {
+		// A listing leaves out the quotes that every other answer has.
+		item.ETag = `"` + strings.Trim(string(*p.ETag), `"`) + `"`
+	}
+	if p.LastModified != nil {
+		item.Modified = *p.LastModified
+	}
+	if p.ContentType != nil {
+		item.ContentType = *p.ContentType
+	}
+	return item, nil
+}
+
+// ReadRange goes on where a broken body ended, a few times. The Azure SDK
+// retries requests, not bodies.
+func (b *blobBackend) ReadRange(ctx context.Context, name, etag string, p []byte, off int64) error {
+	const attempts = 4
+	for try := 1; ; try++ {
+		n, err := b.readOnce(ctx, name, etag, p, off)
+		if err == nil {
+			return nil
+		}
+		var response *azcore.ResponseError
+		if !errors.Is(err, errBody) || errors.As(err, &response) || ctx.Err() != nil || try == attempts {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
+	}
+}
+
+// errBody marks an answer whose head was right and whose body ended early.
+var errBody = errors.New("the answer broke off")
+
+func (b *blobBackend) readOnce(ctx context.Context, name, etag string, p []byte, off int64) (int, error) {
+	tag := azcore.ETag(etag)
+	answer, err := b.client.NewBlobClient(name).DownloadStream(ctx, &blob.DownloadStreamOptions{
+		Range:            blob.HTTPRange{Offset: off, Count: int64(len(p))},
+		CPKInfo:          b.key.info(),
+		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &tag}},
+	})
+	if err != nil {
+		err = classify(err)
+		if errors.Is(err, errPrecondition) || errors.Is(err, fs.ErrNotExist) {
+			return 0, &kinded{ErrChanged, err}
+		}
+		return 0, err
+	}
+	defer answer.Body.Close()
+	if err := b.key.confirm(answer.EncryptionKeySHA256, answer.IsServerEncrypted); err != nil {
+		return 0, err
+	}
+	if err := checkRange(answer.ContentRange, answer.ContentLength, off, int64(len(p))); err != nil {
+		return 0, err
+	}
+	n, err := io.ReadFull(answer.Body, p)
+	if err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return n, &kinded{errBody, err}
+	}
+	return n, nil
+}
+
+// checkRange refuses an answer to another question than the one asked.
+func checkRange(got *string, length *int64, off, n int64) error {
+	want := fmt.Sprintf("bytes %d-%d/", off, off+n-1)
+	if got == nil || !strings.HasPrefix(*got, want) {
+		return errors.New("the service answered with another range than " + want)
+	}
+	if length == nil || *length != n {
+		return fmt.Errorf("the service answered with another length than %d", n)
+	}
+	return nil
+}
+
+func (b *blobBackend) Remove(ctx context.Context, name, etag string) error {
+	opts := &blob.DeleteOptions{}
+	if etag != "" {
+		tag := azcore.ETag(etag)
+		opts.AccessConditions = &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &tag}}
+	}
+	_, err := b.client.NewBlobClient(name).Delete(ctx, opts)
+	if err = classify(err); errors.Is(err, errPrecondition) {
+		return &kinded{ErrConflict, err}
+	}
+	return err
+}
+
+// errPrecondition is a refused condition, whose meaning depends on the call.
+var errPrecondition = errors.New("the condition does not hold")
+
+// classify puts the service's refusals under the kinds of this package.
+func classify(err error) error {
+	var response *azcore.ResponseError
+	if !errors.As(err, &response) {
+		return err
+	}
+	if raw := response.RawResponse; raw != nil && raw.Request != nil {
+		// The error outlives the request; the key in its headers shall not.
+		for name := range raw.Request.Header {
+			if strings.EqualFold(name, keyHeader) {
+				delete(raw.Request.Header, name)
+			}
+		}
+	}
+	switch code := response.ErrorCode; {
+	case code == string(bloberror.BlobNotFound):
+		return &kinded{fs.ErrNotExist, response}
+	case response.StatusCode == http.StatusPreconditionFailed, code == string(bloberror.BlobAlreadyExists):
+		return &kinded{errPrecondition, response}
+	case strings.HasPrefix(code, "Blob") && strings.Contains(code, "CustomerSpecifiedEncryption"):
+		return &kinded{ErrKey, response}
+	}
+	return response
+}
