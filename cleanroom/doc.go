@@ -1,5 +1,8 @@
-// Package cleanroom holds the specification document on which the parties of a
-// clean room agree.
+// Package cleanroom is the collaboration: the specification document on which
+// the parties of a clean room agree, the deployment made from it, the keys
+// bound to that deployment, and the inside of the room.
+//
+// # The document
 //
 // A party begins with [NewSpecification], adds what it brings with verbs such
 // as [Specification.AddIdentity], [Specification.SetKEK],
@@ -22,9 +25,23 @@
 // deployment. [Specification.WriteFile] sorts the keys, writes every field,
 // and replaces the file atomically.
 //
+// # From a contract to a room
+//
+// [Generate] makes a deployment template and an enforcement policy from an
+// accepted document; [VerifyProposals] makes them again and compares, before a
+// party votes for what another one proposed. [ReleasePolicyFor] and [Keys] bind
+// key-encryption keys to the policy that was accepted, and wrap data keys and
+// secrets under them. Data keys lie in a [DEKStore] of the party.
+//
+// In the room, [Enter] reads what the template put into the environment, and
+// fails unless every party consents to the execution. [Room.OpenDB] and
+// [Room.Output] lead to the database and to the sinks; [Room.Close] ends the
+// run with its log and an audit event.
+//
 // # Errors
 //
-// Messages begin with "cleanroom:". [DocumentError] lists what is wrong with
+// A refusal by a service or by a check is a [DeniedError]: which check, wanted,
+// got, what to do. Messages begin with "cleanroom:". [DocumentError] lists what is wrong with
 // a text, [MergeConflictError] what two documents say differently, and
 // [ValidationError] what keeps a document from being used.
 package cleanroom

@@ -1,13 +1,14 @@
 package cleanroomtest_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -106,14 +107,14 @@ func TestRelease(t *testing.T) {
 	for _, name := range []string{"first", "second"} {
 		setSecret(t, conn, party.VaultURL, name, pub, "the "+name+" value")
 	}
-	unwrap := func(ctx context.Context, guest *cleanroomtest.Guest, name string, r *skr.Releaser) (string, error) {
+	unwrap := func(r *skr.Releaser, name string) (string, error) {
 		u, err := skr.NewSecretUnwrapper(r, conn.CredentialFor, &skr.SecretUnwrapperOptions{ClientOptions: conn.ClientOptions()})
 		if err != nil {
 			return "", err
 		}
 		ref := ref
 		ref.Name = name
-		value, err := u.Unwrap(ctx, ref)
+		value, err := u.Unwrap(t.Context(), ref)
 		return string(value), err
 	}
 	releaser := func(guest *cleanroomtest.Guest) *skr.Releaser {
@@ -128,13 +129,13 @@ func TestRelease(t *testing.T) {
 	good := env.Launch(policy)
 	r := releaser(good)
 	for _, name := range []string{"first", "second"} {
-		if got, err := unwrap(t.Context(), good, name, r); err != nil || got != "the "+name+" value" {
+		if got, err := unwrap(r, name); err != nil || got != "the "+name+" value" {
 			t.Fatalf("%s: %q, %v", name, got, err)
 		}
 	}
 
 	bad := env.Launch(append(policy, "exec_external := {\"allowed\": true}\n"...))
-	_, err = unwrap(t.Context(), bad, "first", releaser(bad))
+	_, err = unwrap(releaser(bad), "first")
 	var denied *skr.DeniedError
 	if !errors.As(err, &denied) {
 		t.Fatalf("a tampered room: %v", err)
@@ -147,7 +148,7 @@ func TestRelease(t *testing.T) {
 	if err := env.ResetVault(cleanroomtest.Publisher); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := unwrap(t.Context(), good, "first", releaser(good)); err == nil {
+	if got, err := unwrap(releaser(good), "first"); err == nil {
 		t.Errorf("a swapped vault gave %q", got)
 	}
 	for host, n := range wire.Connections() {
@@ -177,10 +178,54 @@ func TestSeparation(t *testing.T) {
 	if _, err := conn.DialContext(t.Context(), "tcp", "management.azure.com:443"); !errors.As(err, &unknown) {
 		t.Errorf("dial to a host outside: %v", err)
 	}
-	outside := conn.ClientOptions()
-	outside.Transport = nil
-	if _, err := skr.NewReleaser(guest, &skr.ReleaserOptions{ClientOptions: outside}); err != nil {
-		t.Error(err)
+
+	// A client with the system's roots does not get past the handshake.
+	system := &http.Client{Transport: &http.Transport{DialContext: conn.DialContext}}
+	defer system.CloseIdleConnections()
+	var authority x509.UnknownAuthorityError
+	if _, err := system.Get(attestationURL + "/certs"); !errors.As(err, &authority) {
+		t.Errorf("the system's roots on the local environment's TLS: %v", err)
+	}
+}
+
+// TestReleaseRoots: a release response is trusted under the roots of its own
+// environment, not under the system's nor those of another environment.
+func TestReleaseRoots(t *testing.T) {
+	env, other := start(t), start(t)
+	party, err := env.Party(cleanroomtest.Publisher)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := env.Connect(cleanroomtest.Publisher, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	foreign, err := other.Connect(cleanroomtest.Publisher, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	guest := env.Launch([]byte("package policy\n"))
+	importKEK(t, conn, party.VaultURL, "kek", guest.HostData())
+	ref := skr.KeyRef{Name: "kek", VaultURL: party.VaultURL, AttestationURL: attestationURL}
+	for _, v := range []struct {
+		name  string
+		roots *x509.CertPool
+		ok    bool
+	}{{"own", conn.Roots(), true}, {"system", nil, false}, {"another environment's", foreign.Roots(), false}} {
+		r, err := skr.NewReleaser(guest, &skr.ReleaserOptions{ClientOptions: conn.ClientOptions(), Roots: v.roots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Release(t.Context(), ref, conn.Credential())
+		var denied *skr.DeniedError
+		if v.ok && err != nil || !v.ok && !errors.As(err, &denied) {
+			t.Errorf("%s roots: %v", v.name, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
