@@ -2,9 +2,10 @@
 // tests, as net/http/httptest does for HTTP.
 //
 // [Start] brings up an attestation service, an Entra token endpoint, two key
-// vaults and an SEV-SNP machine; [Env.StartLedger] adds a CCF network with the
-// governance service. All of it speaks HTTPS under the host names of the
-// genuine services:
+// vaults, blob storage with static websites and an SEV-SNP machine;
+// [Env.StartLedger] adds a CCF network with the governance service, and
+// [Env.StartDatabase] a PostgreSQL with sample data. All but the database
+// speak HTTPS under the host names of the genuine services:
 //
 //	env, err := cleanroomtest.Start(ctx)
 //	...

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cleanroom-go/sdk/internal/emulator/blob"
 	"github.com/cleanroom-go/sdk/internal/emulator/ccf"
 	"github.com/cleanroom-go/sdk/internal/emulator/entra"
 	"github.com/cleanroom-go/sdk/internal/emulator/maa"
@@ -35,6 +38,7 @@ type Env struct {
 	machine *snpmachine.Machine
 	login   *entra.Server
 	vaults  *vault.Server
+	storage *blob.Server
 	own     *Conn
 
 	mu       sync.Mutex
@@ -96,18 +100,25 @@ func (e *Env) startServices() error {
 }
 
 func (e *Env) newServices() error {
-	var err error
-	if e.machine, err = snpmachine.New(); err != nil {
+	var attestation *maa.Server
+	var signing *tls.Certificate
+	// Each of them makes RSA keys, which is where the time goes.
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		if e.machine, err = snpmachine.New(); err != nil {
+			return err
+		}
+		attestation, err = maa.New(maa.Options{Host: AttestationHost, VerifyReport: e.machine.Verify})
 		return err
-	}
-	attestation, err := maa.New(maa.Options{Host: AttestationHost, VerifyReport: e.machine.Verify})
-	if err != nil {
+	})
+	g.Go(func() (err error) {
+		if e.login, err = entra.New(entra.Options{HTTP: e.own.HTTPClient()}); err != nil {
+			return err
+		}
+		signing, err = e.ca.IssueRSA("*" + vaultSuffix)
 		return err
-	}
-	if e.login, err = entra.New(entra.Options{HTTP: e.own.HTTPClient()}); err != nil {
-		return err
-	}
-	signing, err := e.ca.IssueRSA("*" + vaultSuffix)
+	})
+	err := g.Wait()
 	if err != nil {
 		return err
 	}
@@ -115,7 +126,8 @@ func (e *Env) newServices() error {
 	if e.vaults, err = vault.New(vault.Options{Certificate: signing, Verify: e.verifyToken, HTTP: e.own.HTTPClient(), TenantID: e.tenantOf}); err != nil {
 		return err
 	}
-	e.services = &route{attestation: attestation, login: e.login, guests: e.machine.Handler(), vault: e.vaults}
+	e.storage = blob.New(blob.Options{Verify: e.verifyToken})
+	e.services = &route{attestation: attestation, login: e.login, guests: e.machine.Handler(), vault: e.vaults, storage: e.storage}
 	for _, p := range e.parties {
 		e.provision(p)
 	}
@@ -124,11 +136,27 @@ func (e *Env) newServices() error {
 
 // provision gives each account of a party what the scenario's scripts give it:
 // the party may do anything with its own, the room's identity may release keys
-// and read secrets.
+// read secrets, and use the data.
 func (e *Env) provision(p *Party) {
 	e.login.AddSecret(p.TenantID, p.AccountID, p.secret)
 	e.vaults.Grant(vaultHost(p.Name), p.AccountID, vault.KeysImport, vault.KeysRead, vault.KeysUpdate, vault.KeysRelease, vault.SecretsSet, vault.SecretsGet)
 	e.vaults.Grant(vaultHost(p.Name), p.IdentityID, vault.KeysRead, vault.KeysRelease, vault.SecretsGet)
+	e.storage.Grant(dataAccount(p.Name), p.AccountID, blob.Read, blob.Write)
+	e.storage.Grant(webAccount(p.Name), p.AccountID, blob.Read, blob.Write)
+	e.storage.Grant(dataAccount(p.Name), p.IdentityID, blob.Read, blob.Write)
+}
+
+// Federate lets the rooms of a contract act as the party's managed identity:
+// its tenant trusts tokens of the issuer at [Party.IssuerURL] whose subject is
+// the contract. The documents at that address are read when a room comes, not
+// now.
+func (e *Env) Federate(party, contractID string) error {
+	p, err := e.Party(party)
+	if err != nil {
+		return err
+	}
+	e.login.Federate(p.TenantID, p.IdentityID, p.IssuerURL, contractID, Audience)
+	return nil
 }
 
 func (e *Env) verifyToken(token, audience string) (tenantID, clientID string, err error) {

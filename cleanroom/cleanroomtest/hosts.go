@@ -21,11 +21,13 @@ const (
 
 	guestHost   = "sev-guest.cleanroomtest.internal"
 	vaultSuffix = ".vault.azure.net"
+	blobSuffix  = ".blob.core.windows.net"
+	webSuffix   = ".z6.web.core.windows.net" // the zone is the account's own and never changes
 )
 
 // served are the host names of the environment; a leading dot stands for any
 // one label before it.
-var served = []string{LedgerHost, AttestationHost, LoginHost, guestHost, vaultSuffix}
+var served = []string{LedgerHost, AttestationHost, LoginHost, guestHost, vaultSuffix, blobSuffix, webSuffix}
 
 // UnknownHostError is what a dial to a host outside the environment gives:
 // nothing that uses the environment's transport can leave the machine.
@@ -73,7 +75,7 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 }
 
 // route sends a request to the handler of its host.
-type route struct{ ledger, attestation, login, guests, vault http.Handler }
+type route struct{ ledger, attestation, login, guests, vault, storage http.Handler }
 
 // ServeHTTP implements http.Handler. The host comes from the request, as it
 // does behind the genuine front ends; the TLS name must agree with it, so that
@@ -99,6 +101,8 @@ func (r *route) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h = r.guests
 	case strings.HasSuffix(host, vaultSuffix):
 		h = r.vault
+	case strings.HasSuffix(host, blobSuffix), strings.HasSuffix(host, webSuffix):
+		h = r.storage
 	}
 	if h == nil {
 		http.Error(w, "no service is open under this name", http.StatusServiceUnavailable)

@@ -13,7 +13,7 @@ const (
 )
 
 // Party is what one party owns in Azure before a collaboration begins: a
-// tenant with an account, a managed identity for the room and a vault.
+// tenant with an account, a managed identity for the room, a vault and storage.
 type Party struct {
 	Name string
 	// TenantID is the party's Entra tenant.
@@ -24,6 +24,12 @@ type Party struct {
 	IdentityID string
 	// VaultURL is a premium key vault, with keys and secrets.
 	VaultURL string
+	// StorageURL is the blob endpoint of the storage account for data.
+	StorageURL string
+	// WebStorageURL is the blob endpoint of the storage account whose container
+	// $web is a public website, and IssuerURL the address on that website which
+	// is meant for the documents of the party's token issuer.
+	WebStorageURL, IssuerURL string
 
 	secret string
 }
@@ -39,11 +45,18 @@ func newParty(name, tenant, account, identity string) (*Party, error) {
 		AccountID:  account,
 		IdentityID: identity,
 		VaultURL:   "https://" + vaultHost(name),
-		secret:     hex.EncodeToString(secret[:]),
+
+		StorageURL:    "https://" + dataAccount(name) + blobSuffix,
+		WebStorageURL: "https://" + webAccount(name) + blobSuffix,
+		IssuerURL:     "https://" + webAccount(name) + webSuffix + "/oidc",
+
+		secret: hex.EncodeToString(secret[:]),
 	}, nil
 }
 
-func vaultHost(party string) string { return party + "kv" + vaultSuffix }
+func vaultHost(party string) string   { return party + "kv" + vaultSuffix }
+func dataAccount(party string) string { return party + "sa" }
+func webAccount(party string) string  { return party + "oidcsa" }
 
 // newParties makes the two parties. Their ids are fixed, so that documents of
 // two runs can be compared; their secrets are not.
