@@ -2,6 +2,7 @@ package governance
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -33,16 +34,41 @@ func (a Action) DecodeArgs(v any) error {
 
 // UnmarshalJSON keeps the arguments as bytes.
 func (a *Action) UnmarshalJSON(b []byte) error {
-	var doc struct {
-		Name string          `json:"name"`
-		Args json.RawMessage `json:"args"`
-	}
-	if err := json.Unmarshal(b, &doc); err != nil {
+	doc, err := exactNames(b)
+	if err != nil {
 		return err
 	}
-	a.Name, a.Args = doc.Name, doc.Args
+	*a = Action{Args: doc["args"]}
+	if json.Unmarshal(doc["name"], &a.Name) != nil {
+		return errors.New("an action has no name")
+	}
 	return nil
 }
+
+// parseActions reads the text of a proposal as the constitution reads it, and
+// refuses one that can be read in two ways.
+func parseActions(op string, b []byte) ([]Action, error) {
+	if two, err := ambiguous(b); err != nil {
+		return nil, fmt.Errorf("governance: %s: %w", op, err)
+	} else if two != "" {
+		return nil, denied(op, "this program", []Check{{
+			ID: "proposal.names", Want: "one reading of what was signed", Got: "an object with the names " + two,
+			Remedy: "reject the proposal: the service uses one of the two, and whoever looks may be shown the other",
+			Err:    errAmbiguous,
+		}}, nil)
+	}
+	doc, err := exactNames(b)
+	if err != nil {
+		return nil, fmt.Errorf("governance: %s: %w", op, err)
+	}
+	var actions []Action
+	if err := json.Unmarshal(doc["actions"], &actions); err != nil {
+		return nil, fmt.Errorf("governance: %s: actions: %w", op, err)
+	}
+	return actions, nil
+}
+
+var errAmbiguous = errors.New("the signed text is ambiguous")
 
 type contractArgs struct {
 	ContractID string `json:"contractId"`

@@ -11,8 +11,8 @@ import (
 
 const transactionHeader = "X-Ms-Ccf-Transaction-Id"
 
-// maxCommitWait bounds the wait for a commit when the context has no deadline.
-// A network that has not committed by then has lost its majority.
+// maxCommitWait bounds the wait for a commit, whatever the context allows. A
+// network that has not committed by then has lost its majority.
 const maxCommitWait = 30 * time.Second
 
 // ErrTransactionLost says that the service executed a write and then dropped it

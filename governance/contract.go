@@ -29,7 +29,7 @@ type Contract struct {
 	// Version names the transaction of the last write, for instance "2.31".
 	Version string
 	// Data is the contract's text. Data that is not a JSON string, which others
-	// may have written, is given as its JSON text.
+	// may have written, is given as JSON in one canonical form.
 	Data string
 	// ProposalID is that of the open or the accepting proposal, else empty.
 	ProposalID string
@@ -55,10 +55,7 @@ func parseContract(b []byte) (*Contract, error) {
 	if err := json.Unmarshal(b, &doc); err != nil {
 		return nil, err
 	}
-	c := &Contract{ID: doc.ID, State: doc.State, Version: doc.Version, ProposalID: doc.ProposalID, raw: b}
-	if json.Unmarshal(doc.Data, &c.Data) != nil {
-		c.Data = string(doc.Data)
-	}
+	c := &Contract{ID: doc.ID, State: doc.State, Version: doc.Version, Data: dataText(doc.Data), ProposalID: doc.ProposalID, raw: b}
 	if len(doc.FinalVotes) > 0 {
 		c.FinalVotes = make(map[string]bool, len(doc.FinalVotes))
 		for _, v := range doc.FinalVotes {
@@ -214,8 +211,9 @@ func (c *ContractClient) Propose(ctx context.Context, version string) (*Proposal
 var errNotDraft = errors.New("the contract is no draft")
 
 // Vote votes on the contract's proposal, after making sure that this is the
-// contract's open proposal and that it does nothing but set the contract to
-// what the service shows. Read the contract first: that is what the vote is on.
+// contract's open proposal. A yes also wants it to do nothing but set the
+// contract to what the service shows; what does not is a [*DeniedError]. Read
+// the contract first: that is what the vote is on.
 func (c *ContractClient) Vote(ctx context.Context, proposalID string, accept bool) (*Proposal, error) {
 	if err := checkDigest("proposal id", proposalID); err != nil {
 		return nil, err
@@ -225,19 +223,23 @@ func (c *ContractClient) Vote(ctx context.Context, proposalID string, accept boo
 	if err != nil {
 		return nil, err
 	}
+	checks := []Check{equalCheck("contract.proposal", proposalID, v.ProposalID, "read the contract again, and vote on the proposal that it names")}
 	proposal := c.c.Proposal(proposalID)
-	actions, err := proposal.Actions(ctx)
-	if err != nil {
-		return nil, err
+	if accept {
+		actions, err := proposal.Actions(ctx)
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, v.checkProposed(actions)...)
 	}
-	if err := checkContractProposal(op, v, proposalID, actions); err != nil {
+	if err := denied(op, "this program", checks, nil); err != nil {
 		return nil, err
 	}
 	return proposal.Vote(ctx, accept)
 }
 
-func checkContractProposal(op string, v *Contract, proposalID string, actions []Action) error {
-	const remedy = "read the contract again, and vote on the proposal that it names"
+// checkProposed compares the contract with the actions of its proposal.
+func (c *Contract) checkProposed(actions []Action) []Check {
 	var args struct {
 		ContractID string `json:"contractId"`
 		Contract   struct {
@@ -247,19 +249,29 @@ func checkContractProposal(op string, v *Contract, proposalID string, actions []
 	got := fmt.Sprintf("%d actions", len(actions))
 	if len(actions) == 1 {
 		got = actions[0].Name
-		if err := actions[0].DecodeArgs(&args); err != nil {
-			return err
+		if err := actions[0].DecodeArgs(&args); err == nil {
+			got += " " + args.ContractID
 		}
-		got += " " + args.ContractID
 	}
-	var data string
-	if json.Unmarshal(args.Contract.Data, &data) != nil {
-		data = string(args.Contract.Data)
+	return []Check{
+		equalCheck("proposal.action", "set_contract "+c.ID, got, "reject the proposal: it is not about this contract alone"),
+		equalCheck("proposal.data", digest(c.Data), digest(dataText(args.Contract.Data)), "reject the proposal: it sets other data than the service shows"),
 	}
-	checks := []Check{
-		equalCheck("contract.proposal", proposalID, v.ProposalID, remedy),
-		equalCheck("proposal.action", "set_contract "+v.ID, got, "reject the proposal: it is not about this contract alone"),
-		equalCheck("proposal.data", digest(v.Data), digest(data), "reject the proposal: it sets other data than the service shows"),
+}
+
+// dataText is the data of a contract as text. The service formats what is no
+// string anew when it shows it, so that is brought into one form.
+func dataText(raw json.RawMessage) string {
+	var data any
+	if json.Unmarshal(raw, &data) != nil {
+		return string(raw)
 	}
-	return denied(op, "this program", checks, nil)
+	if text, ok := data.(string); ok {
+		return text
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic("governance: internal error: " + err.Error())
+	}
+	return string(text)
 }

@@ -67,35 +67,64 @@ func (c *ContractClient) Events(ctx context.Context, opts *EventsOptions) iter.S
 		o = *opts
 	}
 	return func(yield func(Event, error) bool) {
-		r, err := c.eventRange(o)
-		if err != nil {
+		if err := c.events(ctx, o, func(e Event) bool { return yield(e, nil) }); err != nil {
 			yield(Event{}, err)
-			return
-		}
-		for {
-			var page struct {
-				Value    []Event `json:"value"`
-				NextLink string  `json:"nextLink"`
-			}
-			if err := r.page(ctx, &page); err != nil {
-				yield(Event{}, err)
-				return
-			}
-			for _, e := range page.Value {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			// A page can be empty and still have a successor.
-			more, err := r.next(page.NextLink)
-			if err != nil {
-				yield(Event{}, err)
-			}
-			if !more {
-				return
-			}
 		}
 	}
+}
+
+// eventPage is one answer.
+type eventPage struct {
+	Value    []Event `json:"value"`
+	NextLink string  `json:"nextLink"`
+}
+
+// events gives the events to yield until that returns false.
+func (c *ContractClient) events(ctx context.Context, o EventsOptions, yield func(Event) bool) error {
+	r, err := c.eventRange(o)
+	if err != nil {
+		return err
+	}
+	if o.Latest || o.To == 0 {
+		var latest eventPage
+		if err := c.c.wire.readCommitted(ctx, r.latest(), &latest); err != nil {
+			return err
+		}
+		if o.Latest {
+			latest.each(yield)
+			return nil
+		}
+		// The last event is committed now, so a range up to it can be had. One
+		// that ends before it begins, the service would refuse.
+		for _, e := range latest.Value {
+			r.to = max(r.to, e.Seqno)
+		}
+		if r.to < r.from {
+			return nil
+		}
+	}
+	for {
+		var page eventPage
+		if err := r.page(ctx, &page); err != nil {
+			return err
+		}
+		if !page.each(yield) {
+			return nil
+		}
+		// A page can be empty and still have a successor.
+		if more, err := r.next(page.NextLink); !more || err != nil {
+			return err
+		}
+	}
+}
+
+func (p eventPage) each(yield func(Event) bool) bool {
+	for _, e := range p.Value {
+		if !yield(e) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *ContractClient) eventRange(o EventsOptions) (*rangeReader, error) {
@@ -109,9 +138,6 @@ func (c *ContractClient) eventRange(o EventsOptions) (*rangeReader, error) {
 	}
 	if r.fixed, err = eventQuery(o.ID, o.Scope); err != nil {
 		return nil, err
-	}
-	if o.Latest {
-		return r, nil
 	}
 	if o.From < 0 || o.To < 0 || o.PageSize < 0 || (o.To > 0 && o.From > o.To) {
 		return nil, fmt.Errorf("governance: %s: range %d to %d, pages of %d", r.call.op, o.From, o.To, o.PageSize)

@@ -17,9 +17,15 @@ type ProposalState struct {
 // History lists the states of a proposal, also of one that the service no
 // longer shows; the list is empty for an id that never was.
 func (p *ProposalClient) History(ctx context.Context) ([]ProposalState, error) {
-	if err := checkDigest("proposal id", p.id); err != nil {
+	// A history ends at the last write, and the service refuses to give it
+	// before that is committed.
+	if _, err := p.show(ctx, p.c.wire.readCommitted); err != nil && !hasCode(err, "ProposalNotFound") {
 		return nil, err
 	}
+	return p.history(ctx)
+}
+
+func (p *ProposalClient) history(ctx context.Context) ([]ProposalState, error) {
 	r := rangeReader{
 		wire: p.c.wire,
 		call: call{

@@ -36,20 +36,6 @@ func idRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._~:-", r)
 }
 
-// checkQuery accepts what the service's own splitting of the query leaves alone.
-func checkQuery(what, value string) error {
-	if value == "" {
-		return fmt.Errorf("governance: %s is empty", what)
-	}
-	if len(value) > 2048 {
-		return fmt.Errorf("governance: %s has %d bytes, more than 2048", what, len(value))
-	}
-	if strings.ContainsFunc(value, func(r rune) bool { return !idRune(r) && r != '/' }) {
-		return fmt.Errorf("governance: %s %q has a character that a query cannot carry; use A-Z a-z 0-9 . _ ~ : / -", what, value)
-	}
-	return nil
-}
-
 // checkDigest accepts 64 lower case hex digits: ids of members and proposals.
 func checkDigest(what, id string) error {
 	if isDigest(id) {

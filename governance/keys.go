@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -108,7 +109,7 @@ func (k MemberKeys) LogValue() slog.Value {
 
 // MarshalJSON shows the certificate alone: it is for logs, not for storage.
 func (k MemberKeys) MarshalJSON() ([]byte, error) {
-	return fmt.Appendf(nil, `{"certificate":%q,"privateKey":%q}`, k.CertificatePEM, redact.Text), nil
+	return json.Marshal(map[string]string{"certificate": string(k.CertificatePEM), "privateKey": redact.Text})
 }
 
 var (

@@ -2,8 +2,8 @@ package governance
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
 )
 
 // MemberData is what the members wrote about one of them. The service gives a
@@ -30,12 +30,9 @@ func (d MemberData) Votes() bool {
 	return !d.IsOperator && !d.IsRecoveryOperator && !d.CGSOperator && !d.ContractOperator
 }
 
-// roles are the JSON text "true", never the boolean: the constitution compares
-// with the text.
-type roles struct {
-	CGSOperator      string `json:"cgsOperator,omitempty"`
-	ContractOperator string `json:"contractOperator,omitempty"`
-}
+// roleHeld is the JSON text, never the boolean: the constitution compares with
+// the text.
+const roleHeld = "true"
 
 // MarshalJSON writes the spelling of release 8.0.0.
 func (d MemberData) MarshalJSON() ([]byte, error) {
@@ -55,56 +52,74 @@ func (d MemberData) MarshalJSON() ([]byte, error) {
 	if d.IsRecoveryOperator {
 		doc["isRecoveryOperator"] = true
 	}
-	if d.CGSOperator || d.ContractOperator {
-		doc["cgsRoles"] = roles{roleText(d.CGSOperator), roleText(d.ContractOperator)}
+	var roles map[string]any
+	if json.Unmarshal(d.Extra["cgsRoles"], &roles) != nil || roles == nil {
+		roles = map[string]any{}
+	}
+	if d.CGSOperator {
+		roles["cgsOperator"] = roleHeld
+	}
+	if d.ContractOperator {
+		roles["contractOperator"] = roleHeld
+	}
+	if len(roles) > 0 {
+		doc["cgsRoles"] = roles
 	}
 	return json.Marshal(doc)
 }
 
-func roleText(on bool) string {
-	if on {
-		return "true"
-	}
-	return ""
-}
-
-// UnmarshalJSON reads it, and takes a value of a foreign type as the
-// constitution would: an operator is whoever has a truthy value.
+// UnmarshalJSON reads the data as the constitution would: an operator is whoever
+// has a truthy value, and what is no object has no members.
 func (d *MemberData) UnmarshalJSON(b []byte) error {
-	var doc map[string]json.RawMessage
-	if err := json.Unmarshal(b, &doc); err != nil {
+	*d = MemberData{}
+	doc, err := exactNames(b)
+	var other *json.UnmarshalTypeError
+	if errors.As(err, &other) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("governance: member data: %w", err)
 	}
-	*d = MemberData{}
 	_ = json.Unmarshal(doc["identifier"], &d.Identifier)
 	_ = json.Unmarshal(doc["tenantId"], &d.TenantID)
 	d.IsOperator = truthy(doc["isOperator"])
 	d.IsRecoveryOperator = truthy(doc["isRecoveryOperator"])
-	var r struct {
-		CGSOperator      any `json:"cgsOperator"`
-		ContractOperator any `json:"contractOperator"`
+	var roles map[string]any
+	_ = json.Unmarshal(doc["cgsRoles"], &roles)
+	d.CGSOperator = roles["cgsOperator"] == roleHeld
+	d.ContractOperator = roles["contractOperator"] == roleHeld
+	d.Extra = doc
+	return d.keepOthers(roles)
+}
+
+// keepOthers leaves in Extra what no field holds.
+func (d *MemberData) keepOthers(roles map[string]any) error {
+	for _, name := range []string{"identifier", "tenantId", "isOperator", "isRecoveryOperator", "cgsRoles"} {
+		delete(d.Extra, name)
 	}
-	_ = json.Unmarshal(doc["cgsRoles"], &r)
-	d.CGSOperator = r.CGSOperator == "true"
-	d.ContractOperator = r.ContractOperator == "true"
-	maps.DeleteFunc(doc, func(name string, _ json.RawMessage) bool {
-		switch name {
-		case "identifier", "tenantId", "isOperator", "isRecoveryOperator", "cgsRoles":
-			return true
+	delete(roles, "cgsOperator")
+	delete(roles, "contractOperator")
+	if len(roles) > 0 {
+		others, err := json.Marshal(roles)
+		if err != nil {
+			return fmt.Errorf("governance: member data: %w", err)
 		}
-		return false
-	})
-	if len(doc) > 0 {
-		d.Extra = doc
+		d.Extra["cgsRoles"] = others
+	}
+	if len(d.Extra) == 0 {
+		d.Extra = nil
 	}
 	return nil
 }
 
-// truthy follows JavaScript for a JSON value.
+// truthy follows JavaScript for a JSON value, or for none.
 func truthy(raw json.RawMessage) bool {
-	switch string(raw) {
-	case "", "null", "false", "0", `""`:
+	if len(raw) == 0 {
 		return false
 	}
-	return true
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		return true // a number too large for a float, which is infinite there
+	}
+	return v != nil && v != false && v != "" && v != 0.0
 }

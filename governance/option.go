@@ -97,7 +97,13 @@ func (c *ContractClient) Option(ctx context.Context, o RuntimeOption) (*OptionSt
 		return nil, err
 	}
 	var doc optionDoc
-	if err := c.c.wire.post(ctx, c.op("read consent to "+string(o)+" of"), path, &doc); err != nil {
+	err = c.c.wire.post(ctx, c.op("read consent to "+string(o)+" of"), path, &doc)
+	var se *ServiceError
+	if errors.As(err, &se) && se.Code == "InternalError" {
+		// Whoever is not recognised counts as a clean room, whose body is read.
+		se.Remedy = remedies["AttestationMissing"]
+	}
+	if err != nil {
 		return nil, err
 	}
 	return doc.status(c.id, o), nil

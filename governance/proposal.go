@@ -87,7 +87,7 @@ func (c *Client) replayed(ctx context.Context, op string, cause error) (*Proposa
 	if m == nil {
 		return nil, cause
 	}
-	p, err := c.Proposal(m[1]).outcome(ctx, op, c.wire.readCommitted)
+	p, err := c.Proposal(m[1]).outcome(ctx, c.wire.readCommitted)
 	if err != nil {
 		return nil, err
 	}

@@ -44,23 +44,31 @@ func (p *ProposalClient) show(ctx context.Context, read reader) (*Proposal, erro
 	if err := read(ctx, c, &v); err != nil {
 		return nil, err
 	}
-	return &v, nil
+	return p.own(c.op, &v)
+}
+
+// own makes sure that an answer is about this proposal.
+func (p *ProposalClient) own(op string, v *Proposal) (*Proposal, error) {
+	if v.ID != p.id {
+		return nil, fmt.Errorf("governance: %s: the service sent the proposal %q", op, cut(v.ID, 80))
+	}
+	return v, nil
 }
 
 // Actions gives the actions as the proposer signed them. Compare them with what
-// you were told before you vote: the proposal is what counts.
+// you were told before you vote: the proposal is what counts. A text that could
+// be read in two ways is a [*DeniedError].
 func (p *ProposalClient) Actions(ctx context.Context) ([]Action, error) {
 	path, err := p.path()
 	if err != nil {
 		return nil, err
 	}
-	var doc struct {
-		Actions []Action `json:"actions"`
-	}
-	if err := p.c.gov(ctx, "read actions of proposal "+short(p.id), path+"/actions", &doc); err != nil {
+	op := "read actions of proposal " + short(p.id)
+	a, err := p.c.wire.do(ctx, call{op: op, method: http.MethodGet, path: path + "/actions", query: apiQuery})
+	if err != nil {
 		return nil, err
 	}
-	return doc.Actions, nil
+	return parseActions(op, a.body)
 }
 
 // The two ballots that everybody recognises by their text.
@@ -89,22 +97,26 @@ func (p *ProposalClient) Vote(ctx context.Context, accept bool) (*Proposal, erro
 	}
 	a, _, err := p.c.wire.write(ctx, msg)
 	if err != nil {
-		return p.ownEcho(ctx, op, accept, err)
+		return p.ownEcho(ctx, accept, err)
 	}
+	return p.answered(op, a)
+}
+
+func (p *ProposalClient) answered(op string, a *answer) (*Proposal, error) {
 	var v Proposal
 	if err := a.json(op, &v); err != nil {
 		return nil, err
 	}
-	return &v, nil
+	return p.own(op, &v)
 }
 
 // ownEcho recognises the refusal of a repeated ballot whose first copy decided
 // the proposal.
-func (p *ProposalClient) ownEcho(ctx context.Context, op string, accept bool, cause error) (*Proposal, error) {
+func (p *ProposalClient) ownEcho(ctx context.Context, accept bool, cause error) (*Proposal, error) {
 	if !wasRepeated(cause) || !hasCode(cause, "ProposalNotOpen", "ProposalNotFound") {
 		return nil, cause
 	}
-	v, err := p.outcome(ctx, op, p.c.wire.readCommitted)
+	v, err := p.outcome(ctx, p.c.wire.readCommitted)
 	if err != nil {
 		return nil, cause
 	}
@@ -120,7 +132,8 @@ func (p *ProposalClient) ownEcho(ctx context.Context, op string, accept bool, ca
 	return nil, cause
 }
 
-// Withdraw takes back a proposal that the member made itself.
+// Withdraw takes back a proposal that the member made itself. One that was
+// decided already is returned with an error; doing it again does no harm.
 func (p *ProposalClient) Withdraw(ctx context.Context) (*Proposal, error) {
 	path, err := p.path()
 	if err != nil {
@@ -135,26 +148,33 @@ func (p *ProposalClient) Withdraw(ctx context.Context) (*Proposal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.status == http.StatusNoContent {
-		// Unknown to the service, or decided and forgotten.
-		return p.outcome(ctx, op, p.c.wire.read)
+	if a.status != http.StatusNoContent {
+		return p.answered(op, a)
 	}
-	var v Proposal
-	if err := a.json(op, &v); err != nil {
+	// Unknown to the service, or decided and forgotten.
+	v, err := p.outcome(ctx, p.c.wire.read)
+	if err != nil {
 		return nil, err
 	}
-	return &v, nil
+	if v.State != ProposalWithdrawn {
+		return v, denied(op, p.c.wire.host, []Check{equalCheck("proposal.state", ProposalWithdrawn, v.State,
+			"it was decided before it could be withdrawn; propose what undoes it")}, nil)
+	}
+	return v, nil
 }
 
 // outcome is Show that falls back on the history of a forgotten proposal.
-func (p *ProposalClient) outcome(ctx context.Context, op string, read reader) (*Proposal, error) {
+func (p *ProposalClient) outcome(ctx context.Context, read reader) (*Proposal, error) {
 	v, err := p.show(ctx, read)
 	if !hasCode(err, "ProposalNotFound") {
 		return v, err
 	}
-	states, herr := p.History(ctx)
-	if herr != nil || len(states) == 0 {
-		return nil, fmt.Errorf("governance: %s: %w", op, err)
+	states, herr := p.history(ctx)
+	if herr != nil {
+		return nil, herr
+	}
+	if len(states) == 0 {
+		return nil, err
 	}
 	return &Proposal{ID: p.id, State: states[len(states)-1].State}, nil
 }

@@ -40,6 +40,13 @@ func (r *rangeReader) query() string {
 	return strings.Join(q, "&")
 }
 
+// latest asks for the last entry alone, which needs no range.
+func (r *rangeReader) latest() call {
+	c := r.call
+	c.query = strings.Join(r.fixed, "&")
+	return c
+}
+
 // page reads the current page into v.
 func (r *rangeReader) page(ctx context.Context, v any) error {
 	c := r.call

@@ -3,9 +3,10 @@ package governance
 // remedies has an entry for each code of the flows of this package.
 var remedies = map[string]string{
 	"InvalidAuthenticationInfo":  "only an active member's key may sign: activate the member first, or check that certificate and key belong to a member of this service",
-	"AuthorizationFailed":        "only the member who made a proposal may withdraw it",
+	"AuthorizationFailed":        "only the member who made a proposal may withdraw it, and only a member whom the others let in may activate itself",
 	"ProposalNotFound":           "the id is wrong, or the proposal was decided earlier: of the decided ones only the last stays readable",
 	"ProposalNotOpen":            "the proposal is decided; read it, and make a new one if it did not pass",
+	"ProposalReplay":             "this very message was accepted before: list the proposals to find it",
 	"ProposalFailedToValidate":   "correct the actions: names and arguments must be known, and a policy, deployment spec or option needs an accepted contract first",
 	"ProposalCreatedTooLongAgo":  "the clock of this machine is behind those of the other members; correct it",
 	"InvalidCreatedAt":           "the clock of this machine is wrong; correct it",
@@ -43,7 +44,10 @@ var remedies = map[string]string{
 	"ViewNotKnown":               "the service has no leader at the moment; try again",
 	"InvalidQueryParameterValue": "a parameter of the request is malformed",
 	"InvalidParameter":           "a parameter of the request is malformed",
-	"CallerNotAuthorized":        "register the user's identity first",
+	"SignatureMissing":           "the event was not signed; something on the way changes requests",
+	"TimestampMissing":           "the event has no time; something on the way changes requests",
+	"RequestBodyTooLarge":        "send less: a large file belongs into storage, and its digest here",
+	"InternalError":              "a script of the service failed; the details say why if the service was set up to show them (return_exception_details)",
 }
 
 func remedy(e *ServiceError) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -39,6 +40,10 @@ func (e *connectionError) Error() string {
 func (e *connectionError) Unwrap() error { return e.err }
 
 func (w *wire) connectionError(op string, err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err // without the URL, which says the same at length
+	}
 	e := &connectionError{op: op, host: w.host, err: err}
 	var verify *tls.CertificateVerificationError
 	if errors.As(err, &verify) {

@@ -13,7 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,8 +41,10 @@ type RoomClient struct {
 	// PEM with line feeds and without a final one.
 	publicPEM []byte
 
-	mu       sync.Mutex
-	evidence *Evidence
+	// attesting holds one token while evidence is made: a channel, so that a
+	// caller can stop waiting for another's.
+	attesting chan struct{}
+	evidence  atomic.Pointer[Evidence]
 }
 
 // roomKeyBits is what upstream's unwrapping insists on.
@@ -71,7 +73,7 @@ func NewRoomClient(endpoint, contractID string, attester Attester, opts *RoomCli
 	if err != nil {
 		return nil, fmt.Errorf("governance: room key: %w", err)
 	}
-	return &RoomClient{wire: w, contractID: contractID, attester: attester, key: key, publicPEM: public}, nil
+	return &RoomClient{wire: w, contractID: contractID, attester: attester, key: key, publicPEM: public, attesting: make(chan struct{}, 1)}, nil
 }
 
 func publicPEM(pub *rsa.PublicKey) ([]byte, error) {
@@ -92,12 +94,10 @@ func (r *RoomClient) ContractID() string { return r.contractID }
 // HostData is the host data of the room's own evidence in lower case hex, the
 // SHA-256 of its security policy. It is empty until evidence was made.
 func (r *RoomClient) HostData() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.evidence == nil {
-		return ""
+	if e := r.evidence.Load(); e != nil {
+		return e.hostData()
 	}
-	return r.evidence.hostData()
+	return ""
 }
 
 // String names the room and nothing of its key and evidence.
@@ -109,10 +109,17 @@ func (r *RoomClient) GoString() string { return r.String() }
 // attest makes the evidence, or gives the one that was made. Calls that come
 // meanwhile wait: the device is slow and has a rate.
 func (r *RoomClient) attest(ctx context.Context, op string) (*Evidence, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.evidence != nil {
-		return r.evidence, nil
+	if e := r.evidence.Load(); e != nil {
+		return e, nil
+	}
+	select {
+	case r.attesting <- struct{}{}:
+		defer func() { <-r.attesting }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("governance: %s: make evidence: %w", op, ctx.Err())
+	}
+	if e := r.evidence.Load(); e != nil {
+		return e, nil
 	}
 	e, err := r.attester.Evidence(ctx, r.publicPEM)
 	if err != nil {
@@ -121,7 +128,7 @@ func (r *RoomClient) attest(ctx context.Context, op string) (*Evidence, error) {
 	if err := checkEvidence(op, e, r.publicPEM); err != nil {
 		return nil, err
 	}
-	r.evidence = e
+	r.evidence.Store(e)
 	return e, nil
 }
 

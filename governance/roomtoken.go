@@ -39,7 +39,7 @@ func (r *RoomClient) Token(ctx context.Context, t TokenRequest) (string, error) 
 	op := fmt.Sprintf("get token of %s for tenant %s", r.contractID, cut(t.TenantID, 64))
 	query, err := r.tokenQuery(t)
 	if err != nil {
-		return "", fmt.Errorf("%w; %s", err, op)
+		return "", fmt.Errorf("governance: %s: %w", op, err)
 	}
 	token, err := r.encrypted(ctx, call{op: op, method: http.MethodPost, path: r.path("/oauth/token"), query: query})
 	if err != nil {
@@ -66,26 +66,41 @@ func (r *RoomClient) tokenQuery(t TokenRequest) (string, error) {
 	now := r.wire.now()
 	seconds := func(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) }
 	params := []struct{ name, what, value string }{
-		{"nbf", "not before", seconds(now)},
+		{"nbf", "start", seconds(now)},
 		{"exp", "expiry", seconds(now.Add(t.Lifetime))},
-		{"iat", "issue time", seconds(now)},
-		{"jti", "token id", newUUID()},
-		{"sub", "token subject", t.Subject},
-		{"tid", "token tenant", t.TenantID},
-		{"aud", "token audience", t.Audience},
-		{"iss", "token issuer", t.Issuer},
+		{"iat", "time of issue", seconds(now)},
+		{"jti", "id", newUUID()},
+		{"sub", "subject", t.Subject},
+		{"tid", "tenant", t.TenantID},
+		{"aud", "audience", t.Audience},
 	}
-	var q []string
+	if t.Issuer != "" {
+		params = append(params, struct{ name, what, value string }{"iss", "issuer", t.Issuer})
+	}
+	q := make([]string, 0, len(params))
 	for _, p := range params {
-		if p.name == "iss" && p.value == "" {
-			continue
-		}
-		if err := checkQuery(p.what, p.value); err != nil {
+		if err := checkParameter("the token's "+p.what, p.value); err != nil {
 			return "", err
 		}
 		q = append(q, p.name+"="+p.value)
 	}
 	return strings.Join(q, "&"), nil
+}
+
+// checkParameter accepts what the service's own splitting of the query leaves
+// alone.
+func checkParameter(what, value string) error {
+	const limit = 2048
+	if value == "" {
+		return fmt.Errorf("%s is empty", what)
+	}
+	if len(value) > limit {
+		return fmt.Errorf("%s has %d bytes, more than %d", what, len(value), limit)
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return !idRune(r) && r != '/' }) {
+		return fmt.Errorf("%s %q has a character that a query cannot carry; use A-Z a-z 0-9 . _ ~ : / -", what, value)
+	}
+	return nil
 }
 
 // newUUID is a random UUID (RFC 9562, version 4).

@@ -3,6 +3,8 @@ package governance
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -15,7 +17,7 @@ func (p *ProposalClient) Wait(ctx context.Context) (*Proposal, error) {
 	var seen *Proposal
 	var ballots []Ballot
 	for {
-		v, err := p.outcome(ctx, op, p.c.wire.read)
+		v, err := p.outcome(ctx, p.c.wire.read)
 		switch {
 		case err != nil && ctx.Err() != nil && seen != nil:
 			return seen, notDecided(op, seen, ballots, ctx.Err())
@@ -60,7 +62,7 @@ func (p *ProposalClient) notAccepted(ctx context.Context, op string, v *Proposal
 		}
 	}
 	checks := []Check{stateCheck(v)}
-	for _, id := range sortedKeys(v.FinalVotes) {
+	for _, id := range slices.Sorted(maps.Keys(v.FinalVotes)) {
 		name := names[id]
 		if name == "" {
 			name = short(id)
