@@ -5,20 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // Bounds of reading. A document of 100 applications and 1,000 access points
 // has about 4 MB, 120,000 lines and 250,000 nodes; what is larger is refused
-// before or while it is read, so that no input costs more than a second.
+// before or while it is read, so that no input costs more than a few seconds
+// and a few hundred megabytes.
 const (
 	// MaxDocumentSize is the longest document that is read, in bytes.
 	MaxDocumentSize = 8 << 20
 	// maxStructure bounds the bytes that can begin a node, before anything
 	// is allocated for one.
 	maxStructure = 1 << 20
-	// maxNodes bounds the nodes visited, an alias counting as what it names.
+	// maxNodes bounds the nodes visited, an alias counting as what it names;
+	// their texts have at most MaxDocumentSize bytes in sum.
 	maxNodes = 1 << 20
 	maxDepth = 64
 	// maxProblems bounds what one error lists.
@@ -43,7 +47,7 @@ func (p Problem) String() string {
 	if p.Line > 0 {
 		s = fmt.Sprintf("line %d, column %d: %s", p.Line, p.Column, s)
 	}
-	return s
+	return printable(s)
 }
 
 // DocumentError lists the mistakes of a document that was not read.
@@ -134,6 +138,17 @@ func structure(b []byte) int {
 		}
 	}
 	return n
+}
+
+// printable replaces what a terminal would obey instead of show: the texts of
+// a message are another party's.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
 }
 
 // named adds the name of a file to a document's error.

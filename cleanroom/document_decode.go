@@ -27,41 +27,63 @@ type union interface {
 // decoder reads nodes into values by their field tags and collects problems.
 type decoder struct {
 	problems []Problem
-	nodes    int
-	depth    int
+	// nodes and bytes are what was visited so far, each alias counting as what
+	// it names: aliases of aliases make a document that is short on paper.
+	nodes, bytes int
+	depth        int
+	// full ends the reading: a bound was exceeded, or there are as many
+	// problems as one error lists.
+	full bool
 }
 
 func (d *decoder) problem(n *yaml.Node, path, format string, args ...any) {
-	if len(d.problems) < maxProblems {
-		d.problems = append(d.problems, Problem{Line: n.Line, Column: n.Column, Path: path, Message: fmt.Sprintf(format, args...)})
+	if d.full {
+		return
 	}
+	d.problems = append(d.problems, Problem{Line: n.Line, Column: n.Column, Path: shorten(path, 200), Message: fmt.Sprintf(format, args...)})
+	d.full = len(d.problems) == maxProblems
 }
 
 func (d *decoder) decode(n *yaml.Node, to any) {
 	d.value(n, reflect.ValueOf(to).Elem(), "")
 }
 
-// enter counts a node and resolves an alias. It returns nil when a bound is
-// exceeded, which ends the reading: every later node is over it too.
-func (d *decoder) enter(n *yaml.Node, path string) *yaml.Node {
-	if d.nodes > maxNodes {
-		return nil
+// spend counts a node. It is false when the reading has ended.
+func (d *decoder) spend(n *yaml.Node, path string) bool {
+	if d.full {
+		return false
 	}
 	d.nodes++
-	if d.nodes > maxNodes {
-		d.problem(n, path, "the document expands to more than %d values", maxNodes)
+	d.bytes += len(n.Value)
+	if d.nodes > maxNodes || d.bytes > MaxDocumentSize {
+		d.problem(n, path, "the document expands to more than %d values or %d bytes of text", maxNodes, MaxDocumentSize)
+		d.full = true
+	}
+	return !d.full
+}
+
+// enter resolves an alias and counts what it names. It returns nil if that is
+// not to be read.
+func (d *decoder) enter(n *yaml.Node, path string) *yaml.Node {
+	n = resolved(n)
+	if !d.spend(n, path) {
 		return nil
 	}
 	if d.depth > maxDepth {
 		d.problem(n, path, "the document is nested deeper than %d levels", maxDepth)
 		return nil
 	}
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
 	if custom := n.Tag; strings.HasPrefix(custom, "!") && !strings.HasPrefix(custom, "!!") || n.Style&yaml.TaggedStyle != 0 {
-		d.problem(n, path, "the tag %s is not accepted; write the plain value", n.Tag)
+		d.problem(n, path, "the tag %s is not accepted; write the plain value", shorten(n.Tag, 80))
 		return nil
+	}
+	return n
+}
+
+// resolved is the node itself, or the one that an alias names.
+func resolved(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
 	}
 	return n
 }
@@ -98,7 +120,7 @@ func (d *decoder) inner(n *yaml.Node, v reflect.Value, path string) {
 	case enumeration:
 		if s, ok := d.text(n, path); ok {
 			if !contains(to.values(), s) {
-				d.problem(n, path, "%q is not a known value; %s", s, suggestion(s, to.values()))
+				d.problem(n, path, "%q is not a known value; %s", shorten(s, 80), suggestion(s, to.values()))
 			}
 			v.SetString(s)
 		}
@@ -151,11 +173,11 @@ func (d *decoder) mapping(n *yaml.Node, path string, f func(key *yaml.Node, valu
 		d.problem(n, path, "is %s, must be a map", describe(n))
 		return false
 	}
-	seen := make(map[string]int, len(n.Content)/2)
+	seen := make(map[string]int)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		k := n.Content[i]
-		if k.Kind == yaml.AliasNode {
-			k = k.Alias
+		k := resolved(n.Content[i])
+		if !d.spend(k, path) {
+			return false
 		}
 		if k.Tag == "!!merge" {
 			d.problem(k, path, "merge keys (<<) are not accepted; write the fields out")
@@ -181,7 +203,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 	ok := d.mapping(n, path, func(key, value *yaml.Node) {
 		f := fieldNamed(fields, key.Value)
 		if f == nil {
-			d.problem(key, path, "unknown key %q; %s", key.Value, suggestion(key.Value, fieldNames(fields)))
+			d.problem(key, path, "unknown key %q; %s", shorten(key.Value, 80), suggestion(key.Value, fieldNames(fields)))
 			return
 		}
 		present[f.name] = true
@@ -203,9 +225,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 }
 
 func isNull(n *yaml.Node) bool {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
+	n = resolved(n)
 	return n.Kind == yaml.ScalarNode && n.Tag == "!!null"
 }
 
@@ -214,15 +234,17 @@ func (d *decoder) slice(n *yaml.Node, v reflect.Value, path string) {
 		d.problem(n, path, "is %s, must be a list", describe(n))
 		return
 	}
-	// The length is bounded by what was parsed, which is bounded.
-	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	// It grows with what is read, not with what is announced: an element can
+	// be a hundred times as large as its node.
+	v.Set(reflect.MakeSlice(v.Type(), 0, min(len(n.Content), 16)))
 	for i, item := range n.Content {
-		d.value(item, out.Index(i), path+"["+strconv.Itoa(i)+"]")
-		if d.nodes > maxNodes {
+		if d.full {
 			return
 		}
+		element := reflect.New(v.Type().Elem()).Elem()
+		d.value(item, element, path+"["+strconv.Itoa(i)+"]")
+		v.Set(reflect.Append(v, element))
 	}
-	v.Set(out)
 }
 
 func (d *decoder) orderedMap(n *yaml.Node, to orderedMap, path string) {
@@ -243,7 +265,7 @@ func (d *decoder) union(n *yaml.Node, to union, path string) {
 	keys := make(map[string]string)
 	if n.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			keys[n.Content[i].Value] = n.Content[i+1].Value
+			keys[resolved(n.Content[i]).Value] = resolved(n.Content[i+1]).Value
 		}
 	}
 	form := to.choose(keys)
@@ -260,7 +282,7 @@ func (d *decoder) text(n *yaml.Node, path string) (string, bool) {
 		return "", false
 	}
 	if n.Style == 0 && otherInYAML11(n.Value) {
-		d.problem(n, path, "%s means something else to other readers; put it in quotes", n.Value)
+		d.problem(n, path, "%s means something else to other readers; put it in quotes", shorten(n.Value, 40))
 		return "", false
 	}
 	return n.Value, true
@@ -276,6 +298,9 @@ func otherInYAML11(s string) bool {
 	switch strings.ToLower(s) {
 	case "", "~", "null", "yes", "no", "on", "off", "y", "n", "true", "false", "<<", "=", ".inf", "-.inf", "+.inf", ".nan":
 		return true
+	}
+	if !strings.ContainsRune("+-.0123456789", rune(s[0])) {
+		return false
 	}
 	return oldNumber.MatchString(s) || oldDate.MatchString(s)
 }

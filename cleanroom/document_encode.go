@@ -28,6 +28,9 @@ func (s *Specification) Encode() ([]byte, error) {
 	if b.Len() > MaxDocumentSize {
 		return nil, fmt.Errorf("cleanroom: write specification: %d bytes, more than the %d that can be read back", b.Len(), MaxDocumentSize)
 	}
+	if structure(b.Bytes()) > maxStructure {
+		return nil, fmt.Errorf("cleanroom: write specification: more than the %d structural characters that can be read back", maxStructure)
+	}
 	return b.Bytes(), nil
 }
 
