@@ -1,0 +1,219 @@
+package governance_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cleanroom-go/sdk/governance"
+)
+
+func TestContractDraft(t *testing.T) {
+	c := newConsortium(t)
+	ctx := t.Context()
+	k := c.consumer.Contract("collab-1")
+
+	_, err := k.Get(ctx)
+	wantCode(t, err, "ContractNotFound")
+	_, err = k.Create(ctx, "")
+	wantCode(t, err, "DataMissing")
+	first, err := k.Create(ctx, "one")
+	c.check(err)
+	got, err := k.Get(ctx)
+	c.check(err)
+	if got.ID != "collab-1" || got.State != governance.ContractDraft || got.Version != first || got.Data != "one" || got.ProposalID != "" || got.FinalVotes != nil {
+		t.Errorf("draft: %+v", got)
+	}
+	_, err = k.Create(ctx, "two")
+	wantCode(t, err, "ContractAlreadyExists")
+	second, err := k.Update(ctx, "two", first)
+	c.check(err)
+	if second == first {
+		t.Errorf("version %s did not change", first)
+	}
+	// The publisher may write as well; whoever comes second learns of it.
+	_, err = c.publisher.Contract("collab-1").Update(ctx, "three", first)
+	wantCode(t, err, "PreconditionFailed")
+	if _, err = k.Update(ctx, "three", ""); err == nil {
+		t.Error("an update without version passed")
+	}
+	ids, err := c.publisher.Contracts(ctx)
+	c.check(err)
+	if !slices.Equal(ids, []string{"collab-1"}) {
+		t.Errorf("contracts %q", ids)
+	}
+}
+
+func TestContractDataIsKept(t *testing.T) {
+	c := newConsortium(t)
+	for i, data := range []string{
+		" ", "a\r\nb\n", "\u2028\u2029</script>&amp;", "\x00\x7f\\u0041\"", "\U0001f512\ufeff\ufffd", strings.Repeat("0123456789", 50_000), `{"1":1.0,"0":9007199254740993}`,
+	} {
+		id := string(rune('a' + i))
+		_, err := c.consumer.Contract(id).Create(t.Context(), data)
+		c.check(err)
+		got, err := c.publisher.Contract(id).Get(t.Context())
+		c.check(err)
+		if got.Data != data {
+			t.Errorf("%.40q came back as %.40q", data, got.Data)
+		}
+	}
+	if _, err := c.consumer.Contract("k").Create(t.Context(), "\xff"); err == nil {
+		t.Error("data that JSON cannot carry passed")
+	}
+}
+
+func TestContractPropose(t *testing.T) {
+	c := newConsortium(t)
+	ctx := t.Context()
+	k := c.consumer.Contract("k")
+	first, err := k.Create(ctx, "one")
+	c.check(err)
+	second, err := k.Update(ctx, "two", first)
+	c.check(err)
+	for _, version := range []string{first, "", "2.999999"} {
+		if _, err := k.Propose(ctx, version); !errors.Is(err, governance.ErrContractModified) {
+			t.Errorf("version %q: want ErrContractModified, got %v", version, err)
+		}
+	}
+	p, err := k.Propose(ctx, second)
+	c.check(err)
+	got, err := c.publisher.Contract("k").Get(ctx)
+	c.check(err)
+	if got.State != governance.ContractProposed || got.ProposalID != p.ID || got.Data != "two" {
+		t.Errorf("proposed: %+v", got)
+	}
+	_, err = k.Propose(ctx, second)
+	wantDenied(t, err, "contract.state")
+
+	// The draft can change meanwhile; the vote is on what was proposed.
+	third, err := k.Update(ctx, "three", second)
+	c.check(err)
+	other, err := c.consumer.Contract("other").Create(ctx, "x")
+	c.check(err)
+	q, err := c.consumer.Contract("other").Propose(ctx, other)
+	c.check(err)
+	for _, accept := range []bool{true, false} {
+		_, err = c.publisher.Contract("k").Vote(ctx, q.ID, accept)
+		wantDenied(t, err, "contract.proposal")
+	}
+	if p, err = c.publisher.Contract("k").Vote(ctx, p.ID, false); err != nil || p.State != governance.ProposalRejected || p.FinalVotes[c.publisher.Member().ID()] {
+		t.Fatalf("after a no: %+v, %v", p, err)
+	}
+	if got, err = k.Get(ctx); err != nil || got.State != governance.ContractDraft || got.Version != third || got.Data != "three" {
+		t.Errorf("after a no: %+v, %v", got, err)
+	}
+
+	c.acceptedContract("final", "data")
+	_, err = c.consumer.Contract("final").Create(ctx, "more")
+	wantCode(t, err, "ContractAlreadyAccepted")
+	final, err := c.consumer.Contract("final").Get(ctx)
+	c.check(err)
+	_, err = c.consumer.Contract("final").Propose(ctx, final.Version)
+	wantDenied(t, err, "contract.state")
+}
+
+// TestVoteSeesThroughProposals lets a member propose contracts that are not
+// what they look like.
+func TestVoteSeesThroughProposals(t *testing.T) {
+	c := newConsortium(t)
+	ctx := t.Context()
+	tests := []struct {
+		name    string
+		actions []governance.Action
+		check   string
+	}{
+		{"second contract beside it", []governance.Action{
+			governance.SetContract("a", map[string]string{"data": "agreed"}),
+			governance.SetContract("a-too", map[string]string{"data": "smuggled"}),
+		}, "proposal.action"},
+		{"second spelling of the data", []governance.Action{
+			{Name: "set_contract", Args: json.RawMessage(`{"contractId":"b","contract":{"data":"smuggled","Data":"agreed"}}`)},
+		}, "proposal.names"},
+		{"second spelling of the contract", []governance.Action{
+			{Name: "set_contract", Args: json.RawMessage(`{"contractId":"c","contract":{"data":"smuggled"},"CONTRACT":{"data":"agreed"}}`)},
+		}, "proposal.names"},
+		{"data twice", []governance.Action{
+			{Name: "set_contract", Args: json.RawMessage(`{"contractId":"d","contract":{"data":"agreed","data":"smuggled"}}`)},
+		}, "proposal.names"},
+	}
+	for i, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			k := c.publisher.Contract(string(rune('a' + i)))
+			p := c.propose(c.consumer, test.actions...)
+			_, err := k.Vote(ctx, p.ID, true)
+			wantDenied(t, err, test.check)
+			if p, err = c.publisher.Proposal(p.ID).Show(ctx); err != nil || p.BallotCount != 0 {
+				t.Errorf("a ballot was cast: %+v, %v", p, err)
+			}
+			if p, err = k.Vote(ctx, p.ID, false); err != nil || p.State != governance.ProposalRejected {
+				t.Errorf("the no did not pass: %+v, %v", p, err)
+			}
+		})
+	}
+}
+
+// TestVoteOnForeignData accepts data that is no text, whatever its formatting.
+func TestVoteOnForeignData(t *testing.T) {
+	c := newConsortium(t)
+	p := c.propose(c.consumer, governance.SetContract("k", json.RawMessage(`{"data":{"b":1.0, "a":["<"]}}`)))
+	got, err := c.publisher.Contract("k").Get(t.Context())
+	c.check(err)
+	if want := "{\"a\":[\"\\u003c\"],\"b\":1}"; got.Data != want {
+		t.Errorf("data %s, want %s", got.Data, want)
+	}
+	for _, m := range c.both() {
+		p, err = m.Contract("k").Vote(t.Context(), p.ID, true)
+		c.check(err)
+	}
+	if p.State != governance.ProposalAccepted {
+		t.Errorf("proposal is %s", p.State)
+	}
+}
+
+// TestPendingMember keeps a contract open until a member who was let in has
+// activated itself and voted.
+func TestPendingMember(t *testing.T) {
+	c := newConsortium(t)
+	ctx := t.Context()
+	third := newMember(t, "third")
+	c.accept(c.propose(c.consumer, governance.SetMember(third.CertificatePEM(), governance.MemberData{Identifier: "third"})), c.both()...)
+	version, err := c.consumer.Contract("k").Create(ctx, "data")
+	c.check(err)
+	p, err := c.consumer.Contract("k").Propose(ctx, version)
+	c.check(err)
+	for _, m := range c.both() {
+		if p, err = m.Contract("k").Vote(ctx, p.ID, true); err != nil || p.State != governance.ProposalOpen {
+			t.Fatalf("with a pending member: %+v, %v", p, err)
+		}
+	}
+	ballots, err := c.consumer.Proposal(p.ID).Ballots(ctx)
+	c.check(err)
+	if missing := governance.MissingVotes(ballots); len(missing) != 1 || missing[0].Identifier != "third" || missing[0].Status != governance.MemberAccepted {
+		t.Errorf("missing votes: %+v", missing)
+	}
+	member := c.client(third, nil)
+	c.check(member.Activate(ctx))
+	if p, err = member.Contract("k").Vote(ctx, p.ID, true); err != nil || p.State != governance.ProposalAccepted {
+		t.Errorf("after the last vote: %+v, %v", p, err)
+	}
+}
+
+func TestContractIDs(t *testing.T) {
+	l, c := startLedger(t, "consumer")
+	for _, id := range []string{"", ".", "..", "a/b", "a b", "a%2fb", "a?b", "ü", strings.Repeat("x", 257)} {
+		k := c[0].Contract(id)
+		_, get := k.Get(t.Context())
+		_, create := k.Create(t.Context(), "data")
+		_, policy := k.ProposeCleanRoomPolicy(t.Context(), governance.HostDataPolicy("00"))
+		_, secret := k.PutSecret(t.Context(), "name", "value")
+		_, room := governance.NewRoomClient(l.env.LedgerURL(), id, l.launch("p"), &governance.RoomClientOptions{ServiceCertificate: l.env.ServiceCertificate()})
+		for i, err := range []error{get, create, policy, secret, room} {
+			if err == nil || !strings.HasPrefix(err.Error(), "governance: contract id ") {
+				t.Errorf("id %.20q, call %d: %v", id, i, err)
+			}
+		}
+	}
+}
