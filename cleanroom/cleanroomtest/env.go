@@ -18,6 +18,7 @@ import (
 	"github.com/cleanroom-go/sdk/internal/emulator/ccf"
 	"github.com/cleanroom-go/sdk/internal/emulator/entra"
 	"github.com/cleanroom-go/sdk/internal/emulator/maa"
+	"github.com/cleanroom-go/sdk/internal/emulator/postgres"
 	"github.com/cleanroom-go/sdk/internal/emulator/snpmachine"
 	"github.com/cleanroom-go/sdk/internal/emulator/vault"
 	"github.com/cleanroom-go/sdk/internal/testpki"
@@ -44,12 +45,15 @@ type Env struct {
 	mu       sync.Mutex
 	services *route
 	ledger   *ccf.Service
+	claimed  bool // a database was asked for
+	database *postgres.Cluster
 	certs    map[string]*tls.Certificate
 	closed   bool
 }
 
 // Start starts the environment on loopback, all but the ledger, which needs
-// its first members' certificates: see [Env.StartLedger].
+// its first members' certificates (see [Env.StartLedger]), and the database
+// (see [Env.StartDatabase]).
 func Start(ctx context.Context) (_ *Env, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("cleanroomtest: start: %w", err)
@@ -237,6 +241,7 @@ func (e *Env) Close() error {
 	e.mu.Lock()
 	closed := e.closed
 	e.closed = true
+	database := e.database
 	e.mu.Unlock()
 	if closed {
 		return nil
@@ -248,6 +253,9 @@ func (e *Env) Close() error {
 	}
 	if e.own != nil {
 		e.own.Close()
+	}
+	if database != nil {
+		errs = append(errs, database.Stop())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("cleanroomtest: close: %w", err)

@@ -1,0 +1,88 @@
+package cleanroomtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cleanroom-go/sdk/internal/emulator/postgres"
+)
+
+// Database is a PostgreSQL on loopback that speaks TLS 1.3 and SCRAM-SHA-256
+// only. It holds sample data that belong to nobody: 1,000 users, of whom 521
+// have the gender Female, and 50 plants.
+type Database struct {
+	// Host and Port lead to it; the certificate is for Host.
+	Host string
+	Port int
+	// Name is the database, User its owner, who is no superuser.
+	Name, User string
+	// RootPEM is the certificate authority of the server's certificate.
+	RootPEM []byte
+	// Version is what the server says it is, for instance "PostgreSQL 15.18".
+	Version string
+
+	cluster *postgres.Cluster
+}
+
+// Password returns a copy of the password; clear it after use.
+func (d *Database) Password() []byte { return d.cluster.Password().Clone() }
+
+// ErrNoPostgreSQL is wrapped by the error of [Env.StartDatabase] when the
+// server programs of PostgreSQL are not installed. The error says how to
+// install them on this system.
+var ErrNoPostgreSQL = errors.New("the server programs of PostgreSQL are not installed")
+
+// StartDatabase starts a temporary PostgreSQL with sample data from the
+// server programs of this machine, which takes about half a second. It ends
+// with the environment. It can be called once.
+func (e *Env) StartDatabase(ctx context.Context) (*Database, error) {
+	if _, err := postgres.Find(); err != nil {
+		return nil, fmt.Errorf("cleanroomtest: database: %w: %s", ErrNoPostgreSQL, postgres.InstallHint())
+	}
+	if err := e.claimDatabase(); err != nil {
+		return nil, err
+	}
+	cert, err := e.ca.Issue("localhost", "127.0.0.1")
+	if err != nil {
+		return nil, fmt.Errorf("cleanroomtest: database: %w", err)
+	}
+	cluster, err := postgres.Start(ctx, postgres.Options{ServerCertificate: *cert, RootPEM: e.ca.RootPEM()})
+	if err != nil {
+		return nil, fmt.Errorf("cleanroomtest: database: %w", err)
+	}
+	if err := e.keepDatabase(cluster); err != nil {
+		return nil, errors.Join(err, cluster.Stop())
+	}
+	return &Database{
+		Host: cluster.Host, Port: cluster.Port, Name: cluster.Database, User: cluster.User,
+		RootPEM: cluster.RootPEM, Version: cluster.Version, cluster: cluster,
+	}, nil
+}
+
+var errClosed = errors.New("cleanroomtest: database: the environment is closed")
+
+// claimDatabase and keepDatabase hold the lock for a moment only: while the
+// server starts, the services answer.
+func (e *Env) claimDatabase() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
+	if e.claimed {
+		return errors.New("cleanroomtest: database: it was started before")
+	}
+	e.claimed = true
+	return nil
+}
+
+func (e *Env) keepDatabase(c *postgres.Cluster) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
+	e.database = c
+	return nil
+}
