@@ -3,6 +3,7 @@ package governance
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -29,8 +30,11 @@ func (c *ContractClient) ProposeDeploymentSpec(ctx context.Context, template jso
 	if _, err := contractPath(c.id); err != nil {
 		return nil, err
 	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(template, &object); err != nil {
+	object, err := exactNames(template)
+	if err == nil && object == nil {
+		err = errors.New("it is null")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("governance: %s: the template is no JSON object: %w", c.op("propose deployment spec of"), err)
 	}
 	return c.c.Propose(ctx, SetDeploymentSpec(c.id, template))

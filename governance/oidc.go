@@ -134,6 +134,9 @@ func IssuerDocuments(issuerURL string, keys json.RawMessage) (configuration, jwk
 	return configuration, keys, nil
 }
 
+// privateParameters of keys (RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1).
+var privateParameters = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
 // checkKeys refuses a set without keys, and one with a private key in it.
 func checkKeys(keys json.RawMessage) error {
 	var set struct {
@@ -146,8 +149,10 @@ func checkKeys(keys json.RawMessage) error {
 		return errors.New("key set: no key; generate the signing key first")
 	}
 	for _, k := range set.Keys {
-		if _, private := k["d"]; private {
-			return errors.New("key set: it holds a private key")
+		for _, name := range privateParameters {
+			if _, private := k[name]; private {
+				return errors.New("key set: it holds a private key")
+			}
 		}
 	}
 	return nil

@@ -1,0 +1,56 @@
+package governance_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cleanroom-go/sdk/governance"
+)
+
+func unescaped(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+func TestSecrets(t *testing.T) {
+	c := newConsortium(t)
+	ctx := t.Context()
+	k := c.publisher.Contract("k") // need not exist yet
+	id, err := k.PutSecret(ctx, "dbconfig", "one")
+	c.check(err)
+	again, err := k.PutSecret(ctx, "dbconfig", "two")
+	c.check(err)
+	if id != again || id != governance.SecretID(c.publisher.Member().ID(), "dbconfig") {
+		t.Errorf("secret ids %s and %s", id, again)
+	}
+	theirs, err := c.consumer.Contract("k").PutSecret(ctx, "dbconfig", "three")
+	c.check(err)
+	ids, err := k.Secrets(ctx)
+	c.check(err)
+	want := []string{id, theirs}
+	slices.Sort(want)
+	slices.Sort(ids)
+	if !slices.Equal(ids, want) {
+		t.Errorf("secrets %q, want %q", ids, want)
+	}
+
+	if _, err := k.PutSecret(ctx, "largest", strings.Repeat("\U0001f512", governance.MaxSecret/2)); err != nil {
+		t.Errorf("the largest secret: %v", err)
+	}
+	const canary = "CANARY-51c7"
+	for _, value := range []string{"", canary + "\xff", canary + strings.Repeat("x", governance.MaxSecret)} {
+		_, err := k.PutSecret(ctx, "name", value)
+		wantText(t, err, "governance: put secret name of k: the value ")
+		if strings.Contains(err.Error(), canary) {
+			t.Errorf("the error shows the value: %.100v", err)
+		}
+	}
+	_, err = k.PutSecret(ctx, "a/b", "value")
+	wantText(t, err, "governance: secret name ")
+}
