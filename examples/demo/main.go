@@ -1,0 +1,118 @@
+// Command demo plays a whole clean room collaboration on this machine: a
+// ledger, two parties, their vaults and storage, attestation, a room and a
+// PostgreSQL, with the real protocols between them.
+//
+//	go run ./examples/demo
+//	go run ./examples/demo -dsn 'postgres://user@host/db?sslmode=verify-full&sslrootcert=ca.pem'
+//	go run ./examples/demo -deny host-data
+//
+// Exit codes: 0 the output was downloaded and is what the room reported,
+// 1 something failed, 2 usage, 3 denied.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/cleanroom-go/sdk/examples/internal/party"
+)
+
+// denials are the values of -deny.
+var denials = []string{"host-data", "consent", "vote"}
+
+type config struct {
+	out      string
+	dsn      string
+	insecure bool
+	verbose  bool
+	json     bool
+	deny     string
+}
+
+func usagef(format string, a ...any) error {
+	return &party.UsageError{Err: fmt.Errorf(format, a...)}
+}
+
+func main() {
+	// A closed pipe must be a failed write, not the end of the process, or
+	// what the run has started would have to be found and stopped later.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == childWord {
+		err = runChild(ctx, os.Args[2:])
+	} else {
+		err = runDemo(ctx, os.Args[1:])
+	}
+	code := exitCode(ctx, err)
+	stop()
+	os.Exit(code)
+}
+
+// exitCode says what went wrong, unless that was said before, and turns the
+// error into the process's exit code.
+func exitCode(ctx context.Context, err error) int {
+	var usage *party.UsageError
+	var told *toldError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &told):
+		return told.code
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		return 2
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "demo: interrupted; nothing is left behind")
+		return 1
+	}
+	fmt.Fprintln(os.Stderr, "demo:", err)
+	return 1
+}
+
+// toldError is a failure that the reader knows about already.
+type toldError struct {
+	code int
+	err  error
+}
+
+func (e *toldError) Error() string { return e.err.Error() }
+func (e *toldError) Unwrap() error { return e.err }
+
+func runDemo(ctx context.Context, args []string) error {
+	var c config
+	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+	fs.StringVar(&c.out, "out", "", "`folder` for output.txt and the room's log (default: a new temporary folder)")
+	fs.StringVar(&c.dsn, "dsn", "", "`URL` of a PostgreSQL with a table users(id, first_name, gender, ...); the password comes from PGPASSWORD or PGPASSFILE (default: a temporary server with sample data)")
+	fs.BoolVar(&c.insecure, "insecure-dsn-tls", false, "accept an sslmode below verify-full in -dsn")
+	fs.StringVar(&c.deny, "deny", "", "play a `case` that ends in a denial: "+strings.Join(denials, ", "))
+	fs.BoolVar(&c.verbose, "v", false, "show every HTTP exchange, without its secrets, and count requests")
+	fs.BoolVar(&c.json, "json", false, "print the steps as JSON lines")
+	fs.Usage = func() {
+		fmt.Fprintln(fs.Output(), "usage: demo [flags]\n\nPlays a whole clean room collaboration on this machine.\n\nflags:")
+		fs.PrintDefaults()
+		fmt.Fprintln(fs.Output(), "\nexit codes: 0 done, 1 failed, 2 usage, 3 denied")
+	}
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return &toldError{2, err} // the flag set has said it
+	}
+	switch {
+	case fs.NArg() > 0:
+		return usagef("unexpected argument %q; -h lists the flags", fs.Arg(0))
+	case c.deny != "" && !slices.Contains(denials, c.deny):
+		return usagef("-deny %q: want one of %s", c.deny, strings.Join(denials, ", "))
+	case c.insecure && c.dsn == "":
+		return usagef("-insecure-dsn-tls goes with -dsn")
+	}
+	return play(ctx, c)
+}

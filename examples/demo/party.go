@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/cleanroom/cleanroomtest"
+	"github.com/cleanroom-go/sdk/examples/internal/consumer"
+	"github.com/cleanroom-go/sdk/examples/internal/party"
+	"github.com/cleanroom-go/sdk/examples/internal/publisher"
+	"github.com/cleanroom-go/sdk/examples/internal/query"
+	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/internal/wirelog"
+)
+
+// player runs the program of one party over one connection to the
+// environment.
+type player struct {
+	run  func(ctx context.Context, args []string) error
+	conn *cleanroomtest.Conn
+}
+
+func (p *player) close() { p.conn.Close() }
+
+// joinAs connects to the environment and chooses the party's program.
+func joinAs(name, join string, verbose bool) (*player, error) {
+	var emit func(wirelog.Exchange)
+	if verbose {
+		emit = func(e wirelog.Exchange) { fmt.Fprintln(os.Stderr, e) }
+	}
+	wire := wirelog.New(emit)
+	conn, err := cleanroomtest.Join(join, &cleanroomtest.ConnOptions{Wrap: wire.Wrap})
+	if err != nil {
+		return nil, err
+	}
+	options := &party.Options{Credential: conn.Credential(), Client: conn.ClientOptions(), DialContext: conn.DialContext, Wire: wire}
+	p := &player{conn: conn}
+	switch name {
+	case steps.Publisher:
+		p.run = func(ctx context.Context, args []string) error { return publisher.Run(ctx, args, options) }
+	case steps.Consumer:
+		p.run = func(ctx context.Context, args []string) error { return consumer.Run(ctx, args, options) }
+	case steps.Room:
+		p.run = func(ctx context.Context, args []string) error { return query.Run(ctx, args, roomOptions(conn, wire)) }
+	default:
+		conn.Close()
+		return nil, usagef("there is no party %q", name)
+	}
+	return p, nil
+}
+
+// roomOptions are what differs from a genuine room: where the hardware is, how
+// the network is reached and whose certificates count.
+func roomOptions(conn *cleanroomtest.Conn, wire *wirelog.Log) *cleanroom.RoomOptions {
+	out := steps.New(os.Stdout, steps.Options{JSON: true, Wire: wire})
+	return &cleanroom.RoomOptions{
+		Application:         query.Application,
+		ClientOptions:       conn.ClientOptions(),
+		Attester:            conn.Attester(),
+		ReleaseRoots:        conn.Roots(),
+		DialContext:         conn.DialContext,
+		GovernanceTransport: conn.Wrap,
+		Progress:            func(s cleanroom.RoomStep) { out.Step(steps.Room, s.Text, s.Feature) },
+	}
+}
+
+// denialReport is how a child tells the demo about a denial.
+type denialReport struct {
+	Party  string        `json:"party"`
+	Op     string        `json:"op"`
+	By     string        `json:"by"`
+	Checks []denialCheck `json:"checks"`
+}
+
+type denialCheck struct {
+	ID     string `json:"id"`
+	Passed bool   `json:"passed"`
+	Want   string `json:"want"`
+	Got    string `json:"got"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+func reportDenial(name string, err error) *denialReport {
+	var denied *cleanroom.DeniedError
+	if !errors.As(err, &denied) {
+		return nil
+	}
+	r := &denialReport{Party: name, Op: denied.Op, By: denied.By}
+	for _, c := range denied.Checks {
+		r.Checks = append(r.Checks, denialCheck{ID: c.ID, Passed: c.OK(), Want: c.Want, Got: c.Got, Remedy: c.Remedy})
+	}
+	return r
+}
+
+func isUsage(err error) bool {
+	var usage *party.UsageError
+	return errors.As(err, &usage)
+}
+
+// deniedByChild is a denial that a party's program reported.
+type deniedByChild struct{ report denialReport }
+
+func (e *deniedByChild) Error() string { return e.report.Op + ": denied by " + e.report.By }

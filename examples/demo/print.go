@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// explain prints a denial: which check, wanted, got, what to do.
+func (s *scenario) explain(r denialReport) {
+	if s.config.json {
+		s.printJSON(map[string]any{"denied": r})
+		return
+	}
+	w := bufio.NewWriter(os.Stdout)
+	defer w.Flush()
+	fmt.Fprintf(w, "\ndenied      %s\n            by %s\n", r.Op, r.By)
+	for _, c := range r.Checks {
+		if c.Passed {
+			continue
+		}
+		fmt.Fprintf(w, "  check     %s\n  wanted    %s\n  got       %s\n", c.ID, c.Want, c.Got)
+		if c.Remedy != "" {
+			fmt.Fprintf(w, "  do        %s\n", c.Remedy)
+		}
+	}
+}
+
+// summary prints where the result lies, how much it is and where it came from.
+func (s *scenario) summary(v map[string]string) error {
+	rows, err := strconv.ParseInt(v["rows"], 10, 64)
+	if err != nil {
+		return fmt.Errorf("the consumer said no number of rows: %w", err)
+	}
+	output := filepath.Join(s.out, "output.txt")
+	took := time.Since(s.started)
+	if s.config.json {
+		s.printJSON(map[string]any{"result": map[string]any{
+			"output": output, "rows": rows, "database": s.db.Label, "seconds": took.Seconds(), "databaseSeconds": s.dbTime.Seconds(),
+		}})
+		return nil
+	}
+	fmt.Printf("\noutput      %s\nrows        %d, as the room reported\ndatabase    %s\ntime        %.1f s", output, rows, s.db.Label, took.Seconds())
+	if s.dbTime > 0 {
+		fmt.Printf(", of which %.1f s to start the database", s.dbTime.Seconds())
+	}
+	fmt.Println()
+	return nil
+}
+
+func (s *scenario) printJSON(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("demo: internal error: " + err.Error()) // plain values always encode
+	}
+	fmt.Printf("%s\n", b)
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cleanroom-go/sdk/cleanroom/cleanroomtest"
+	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/internal/redact"
+)
+
+const contractID = "collab1-db"
+
+// scenario is one run of the demo.
+type scenario struct {
+	config   config
+	self     string // this program
+	dir      string // all of the run that is no result, removed at its end
+	out      string // for results
+	staging  string // in out: results before the run has ended well
+	env      *cleanroomtest.Env
+	db       *target
+	children map[string]*child
+	stderr   io.Writer
+	started  time.Time
+	dbTime   time.Duration // that the start of the database took
+
+	mu     sync.Mutex // two parties may report at once
+	report *steps.Reporter
+}
+
+// play runs the whole collaboration and tidies up after it.
+func play(ctx context.Context, c config) (err error) {
+	s := &scenario{
+		config: c, children: map[string]*child{}, started: time.Now(), stderr: &lockedWriter{w: os.Stderr},
+		report: steps.New(os.Stdout, steps.Options{JSON: c.json, Verbose: c.verbose}),
+	}
+	if s.self, err = os.Executable(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.tidy(err)) }()
+	if err := s.folders(); err != nil {
+		return err
+	}
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	values, err := s.collaborate(ctx)
+	var denied *deniedByChild
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &denied):
+		s.explain(denied.report)
+		return &toldError{3, err}
+	case err != nil:
+		return err
+	case c.deny != "":
+		return fmt.Errorf("-deny %s: the run should have been denied, and was not", c.deny)
+	}
+	if err := s.keepResults(); err != nil {
+		return err
+	}
+	return s.summary(values)
+}
+
+// folders makes the folders of the run. That for results is tried first:
+// whoever cannot write there should know before anything is started.
+func (s *scenario) folders() (err error) {
+	if s.out = s.config.out; s.out == "" {
+		s.out, err = os.MkdirTemp("", "cleanroom-demo-")
+	} else if s.out, err = filepath.Abs(s.out); err == nil {
+		err = os.MkdirAll(s.out, 0o755)
+	}
+	if err == nil {
+		s.staging, err = os.MkdirTemp(s.out, ".cleanroom-demo-")
+	}
+	if err != nil {
+		return fmt.Errorf("-out: the folder for results cannot be used: %w", err)
+	}
+	if s.dir, err = os.MkdirTemp("", "cleanroom-demo-run-"); err != nil {
+		return err
+	}
+	for _, name := range []string{"shared", steps.Publisher, steps.Consumer, steps.Room} {
+		if err := os.Mkdir(s.path(name), 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start brings up the local environment.
+func (s *scenario) start(ctx context.Context) (err error) {
+	if s.config.dsn != "" {
+		if s.db, err = parseDSN(s.config.dsn, s.config.insecure, os.Getenv); err != nil {
+			return err
+		}
+		if err := s.db.check(ctx); err != nil {
+			return err
+		}
+	}
+	if s.env, err = cleanroomtest.Start(ctx); err != nil {
+		return err
+	}
+	if s.db == nil {
+		before := time.Now()
+		d, err := s.env.StartDatabase(ctx)
+		if errors.Is(err, cleanroomtest.ErrNoPostgreSQL) {
+			return fmt.Errorf("%w, or point -dsn at a PostgreSQL that runs", err)
+		}
+		if err != nil {
+			return err
+		}
+		s.dbTime = time.Since(before)
+		s.db = &target{
+			Host: d.Host, Port: d.Port, Name: d.Name, User: d.User, SSLMode: "verify-full", RootPEM: d.RootPEM, Password: d.Password(),
+			Label: d.Version + ", a temporary server with sample data",
+		}
+	}
+	if len(s.db.RootPEM) > 0 {
+		if err := os.WriteFile(s.path("db_ca.pem"), s.db.RootPEM, 0o644); err != nil {
+			return err
+		}
+	}
+	s.step(steps.Local, "the services of Azure and the ledger are emulated on loopback; database: "+s.db.Label)
+	return nil
+}
+
+// keepResults moves what was downloaded to its place, now that it is known to
+// be right.
+func (s *scenario) keepResults() error {
+	entries, err := os.ReadDir(s.staging)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.Rename(filepath.Join(s.staging, e.Name()), filepath.Join(s.out, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tidy ends the processes first: they still use what comes after.
+func (s *scenario) tidy(failure error) error {
+	var errs []error
+	for _, c := range s.children {
+		// How a child ended was told by what it said; an interrupt also ends it.
+		_ = c.close()
+	}
+	if s.env != nil {
+		errs = append(errs, s.env.Close())
+	}
+	if s.db != nil {
+		redact.Clear(s.db.Password)
+	}
+	for _, dir := range []string{s.dir, s.staging} {
+		if dir != "" {
+			errs = append(errs, os.RemoveAll(dir))
+		}
+	}
+	if failure != nil && s.config.out == "" && s.out != "" {
+		errs = append(errs, os.RemoveAll(s.out))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *scenario) path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
+
+func (s *scenario) write(step steps.Step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report.Write(step)
+}
+
+func (s *scenario) step(party, text string, features ...int) {
+	s.write(steps.Step{Party: party, Text: text, Features: features})
+}
+
+// lockedWriter takes one write at a time.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

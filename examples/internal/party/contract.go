@@ -1,0 +1,100 @@
+package party
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/governance"
+)
+
+// Accepted reads the contract from the ledger, not from a file: it is what
+// the members voted for.
+func (p *Party) Accepted(ctx context.Context) (*cleanroom.Specification, error) {
+	ledger, err := p.Governance()
+	if err != nil {
+		return nil, err
+	}
+	c, err := ledger.Contract(p.ContractID).Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.State != governance.ContractAccepted {
+		return nil, fmt.Errorf("contract %s is %s; every member has to vote for it first", c.ID, strings.ToLower(c.State))
+	}
+	return cleanroom.ParseSpecification([]byte(c.Data))
+}
+
+// ProposeContract makes a contract of the merged documents and votes for it.
+func (p *Party) ProposeContract(ctx context.Context, files ...string) error {
+	documents := make([]*cleanroom.Specification, len(files))
+	for i, file := range files {
+		var err error
+		if documents[i], err = cleanroom.ReadSpecification(file); err != nil {
+			return err
+		}
+	}
+	merged, err := cleanroom.Merge(documents[0], documents[1:]...)
+	if err != nil {
+		return err
+	}
+	p.Step(p.Name, fmt.Sprintf("%d documents merged without a conflict", len(files)), 38)
+	issues, err := merged.Validate(nil)
+	if err != nil {
+		return err
+	}
+	p.Step(p.Name, fmt.Sprintf("merged document is valid, %d warnings", len(issues)), 39)
+	data, err := merged.Encode()
+	if err != nil {
+		return err
+	}
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	contract := ledger.Contract(p.ContractID)
+	version, err := contract.Create(ctx, string(data))
+	if err != nil {
+		return err
+	}
+	proposal, err := contract.Propose(ctx, version)
+	if err != nil {
+		return err
+	}
+	if _, err := contract.Vote(ctx, proposal.ID, true); err != nil {
+		return err
+	}
+	p.Step(p.Name, fmt.Sprintf("contract %s of %d bytes created, proposed, voted for", p.ContractID, len(data)), 40)
+	return nil
+}
+
+// Accept votes for the proposed contract if it says what the party's own
+// document says.
+func (p *Party) Accept(ctx context.Context) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	own, err := cleanroom.ReadSpecification(p.Document())
+	if err != nil {
+		return err
+	}
+	contract := ledger.Contract(p.ContractID)
+	c, err := contract.Get(ctx)
+	if err != nil {
+		return err
+	}
+	proposed, err := cleanroom.ParseSpecification([]byte(c.Data))
+	if err != nil {
+		return err
+	}
+	if err := proposed.Includes(own); err != nil {
+		return err
+	}
+	if _, err := contract.Vote(ctx, c.ProposalID, true); err != nil {
+		return err
+	}
+	p.Step(p.Name, "contract "+c.ID+" says what was shared; voted for it", 40)
+	return nil
+}

@@ -1,0 +1,102 @@
+package party
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/examples/internal/steps"
+)
+
+// ProposeDeployment generates the deployment from the accepted contract and
+// proposes it, together with the export of the application's log.
+func (p *Party) ProposeDeployment(ctx context.Context) error {
+	spec, err := p.Accepted(ctx)
+	if err != nil {
+		return err
+	}
+	options, err := p.GenerateOptions()
+	if err != nil {
+		return err
+	}
+	d, err := cleanroom.Generate(spec, options)
+	if err != nil {
+		return err
+	}
+	p.Step(p.Name, "template and policy generated from the accepted contract, host data "+steps.Short(d.HostData)+"...", 42, 46, 47)
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	contract := ledger.Contract(p.ContractID)
+	if _, err := contract.ProposeDeploymentSpec(ctx, d.Template); err != nil {
+		return err
+	}
+	if _, err := contract.ProposeCleanRoomPolicy(ctx, d.GovernancePolicy); err != nil {
+		return err
+	}
+	if _, err := contract.ProposeLogging(ctx); err != nil {
+		return err
+	}
+	p.Step(p.Name, "deployment template, clean room policy and logging proposed", 48, 49, 50)
+	return nil
+}
+
+// Approve verifies the proposed deployment against the accepted contract and
+// votes for it; withhold leaves out the vote for the clean room policy.
+func (p *Party) Approve(ctx context.Context, withhold bool) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	spec, err := p.Accepted(ctx)
+	if err != nil {
+		return err
+	}
+	options, err := p.GenerateOptions()
+	if err != nil {
+		return err
+	}
+	proposals, err := cleanroom.ReadProposals(ctx, ledger, p.ContractID)
+	if err != nil {
+		return err
+	}
+	checks, err := cleanroom.VerifyProposals(cleanroom.VerifyInput{
+		Specification: spec, GenerateOptions: options,
+		ProposedTemplate: proposals.Template, ProposedPolicy: proposals.Policy,
+	})
+	if err != nil {
+		return err
+	}
+	p.Step(p.Name, fmt.Sprintf("proposals verified: deployment computed again from the contract, all %d checks hold", len(checks)), 51)
+	var voted []string
+	for _, v := range []struct{ name, id string }{
+		{"template", proposals.TemplateID}, {"clean room policy", proposals.PolicyID}, {"logging", proposals.LoggingID},
+	} {
+		if v.id == "" || withhold && v.id == proposals.PolicyID {
+			continue
+		}
+		if _, err := ledger.Proposal(v.id).Vote(ctx, true); err != nil {
+			return err
+		}
+		voted = append(voted, v.name)
+	}
+	p.Step(p.Name, "voted for "+strings.Join(voted, ", "), 52)
+	return nil
+}
+
+// WriteTemplate writes the accepted template to the exchange folder, for
+// whoever deploys the room.
+func (p *Party) WriteTemplate(ctx context.Context) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	spec, err := ledger.Contract(p.ContractID).DeploymentSpec(ctx)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p.Shared("template.json"), spec.Data, 0o644)
+}

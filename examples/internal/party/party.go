@@ -1,0 +1,221 @@
+// Package party is the frame of the example programs: their flags, their
+// clients, and what both parties do alike. What a program does with them
+// stands in the program.
+package party
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/governance"
+	"github.com/cleanroom-go/sdk/internal/wirelog"
+)
+
+// SecretName is the name under which the publisher describes the database in
+// the ledger; the consumer puts its id into the document before it is there.
+const SecretName = "dbconfig"
+
+// Options are what the caller of a program decides instead of its flags. The
+// zero value is a program of its own against the real services.
+type Options struct {
+	// Credential is the party's Azure account; nil means the usual chain of
+	// environment, workload identity, managed identity and command line.
+	Credential azcore.TokenCredential
+	// Client are the options of every Azure client.
+	Client azcore.ClientOptions
+	// DialContext reaches the ledger; nil means the network.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Wire watches the HTTP exchanges with the ledger; those with Azure are
+	// the business of Client.Transport. nil means that nobody watches.
+	Wire *wirelog.Log
+	// Stdout and Stderr are the standard files when nil.
+	Stdout, Stderr io.Writer
+}
+
+// Party is a program's flags and what is made from them.
+type Party struct {
+	Name       string
+	ContractID string
+	// Share is the folder in which the parties exchange documents, Out the one
+	// for results, and Dir the party's own for its keys.
+	Dir, Share, Out string
+
+	Tenant      string
+	Identity    string // client id of the managed identity that the room uses
+	Vault       string
+	Storage     string
+	WebStorage  string
+	Issuer      string
+	Attestation string
+
+	*steps.Reporter
+
+	ledgerURL, ledgerCert, images string
+	json                          bool
+	options                       Options
+	flags                         *flag.FlagSet
+	ledger                        *governance.Client
+}
+
+// Step is one word of a program's command line.
+type Step struct {
+	Name, Help string
+	Run        func(context.Context) error
+}
+
+// UsageError asks for exit code 2.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// New makes the frame of a program; the program adds flags of its own to
+// Flags and then calls Run.
+func New(name string, o *Options) *Party {
+	p := &Party{Name: name, flags: flag.NewFlagSet(name, flag.ContinueOnError)}
+	if o != nil {
+		p.options = *o
+	}
+	if p.options.Stdout == nil {
+		p.options.Stdout = os.Stdout
+	}
+	if p.options.Stderr == nil {
+		p.options.Stderr = os.Stderr
+	}
+	p.flags.SetOutput(p.options.Stderr)
+	for _, f := range []struct {
+		to                *string
+		name, value, help string
+	}{
+		{&p.Dir, "dir", name + ".private", "`folder` for the party's own keys"},
+		{&p.Share, "share", "shared", "`folder` in which the parties exchange documents"},
+		{&p.Out, "out", ".", "`folder` for results"},
+		{&p.ContractID, "contract", "collab1-db", "contract `id`"},
+		{&p.ledgerURL, "ledger", "", "`URL` of the governance ledger"},
+		{&p.ledgerCert, "ledger-cert", "", "PEM `file` with the ledger's service certificate"},
+		{&p.images, "image-policy", "", "JSON `file` with the layers of each image"},
+		{&p.Tenant, "tenant", "", "Entra tenant `id` of the party"},
+		{&p.Identity, "identity", "", "client `id` of the managed identity that the room uses"},
+		{&p.Vault, "vault", "", "`URL` of the party's premium key vault"},
+		{&p.Storage, "storage", "", "blob `URL` of the party's storage account"},
+		{&p.WebStorage, "web-storage", "", "blob `URL` of the account whose static website serves the OIDC documents"},
+		{&p.Issuer, "issuer", "", "`URL` on that website that becomes the party's OIDC issuer"},
+		{&p.Attestation, "attestation", "https://sharedneu.neu.attest.azure.net", "`URL` of the attestation service"},
+	} {
+		p.flags.StringVar(f.to, f.name, f.value, f.help)
+	}
+	p.flags.BoolVar(&p.json, "json", false, "print steps as JSON lines")
+	return p
+}
+
+// Flags is the program's flag set.
+func (p *Party) Flags() *flag.FlagSet { return p.flags }
+
+// Run parses args and runs the steps that they name, in the order given.
+func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
+	p.flags.Usage = func() { p.usage(all) }
+	if err := p.flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return &UsageError{fmt.Errorf("%s: %w", p.Name, err)}
+	}
+	p.Storage, p.WebStorage = strings.TrimSuffix(p.Storage, "/"), strings.TrimSuffix(p.WebStorage, "/")
+	run := make([]Step, 0, p.flags.NArg())
+	for _, name := range p.flags.Args() {
+		i := indexStep(all, name)
+		if i < 0 {
+			return &UsageError{fmt.Errorf("%s: there is no step %q; %s -h lists them", p.Name, name, p.Name)}
+		}
+		run = append(run, all[i])
+	}
+	if len(run) == 0 {
+		return &UsageError{fmt.Errorf("%s: no step given; %s -h lists them", p.Name, p.Name)}
+	}
+	p.Reporter = steps.New(p.options.Stdout, steps.Options{JSON: p.json, Wire: p.options.Wire})
+	defer func() {
+		if p.ledger != nil {
+			p.ledger.Close()
+		}
+	}()
+	for _, s := range run {
+		if err := s.Run(ctx); err != nil {
+			return fmt.Errorf("%s %s: %w", p.Name, s.Name, err)
+		}
+	}
+	return nil
+}
+
+func (p *Party) usage(all []Step) {
+	w := p.flags.Output()
+	fmt.Fprintf(w, "usage: %s [flags] step...\n\nsteps, in the order of a collaboration:\n", p.Name)
+	for _, s := range all {
+		fmt.Fprintf(w, "  %-11s %s\n", s.Name, s.Help)
+	}
+	fmt.Fprintln(w, "\nflags:")
+	p.flags.PrintDefaults()
+}
+
+func indexStep(all []Step, name string) int {
+	for i, s := range all {
+		if s.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Own is the name of a file in the party's own folder.
+func (p *Party) Own(name string) string { return filepath.Join(p.Dir, name) }
+
+// Shared is the name of a file in the exchange folder.
+func (p *Party) Shared(name string) string { return filepath.Join(p.Share, name) }
+
+// Document is the file with the party's own specification document, and
+// Certificate that with the certificate of a party.
+func (p *Party) Document() string               { return p.Shared(p.Name + "-config.yaml") }
+func (p *Party) Certificate(name string) string { return p.Shared(name + "_cert.pem") }
+
+// IdentityName and KEKName are what the document calls the managed identity
+// and the key-encryption key of the party.
+func (p *Party) IdentityName() string { return p.Name + "-identity" }
+func (p *Party) KEKName() string      { return p.Name + "-kek" }
+
+// Main runs a program until it ends or is interrupted, and exits: 1 for a
+// failure, 2 for wrong usage, 3 for a denial.
+func Main(run func(context.Context, []string, *Options) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], nil)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(ExitCode(err))
+}
+
+// ExitCode is the exit code of a program that ended with err.
+func ExitCode(err error) int {
+	var usage *UsageError
+	var denied *governance.DeniedError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &usage):
+		return 2
+	case errors.As(err, &denied):
+		return 3
+	}
+	return 1
+}

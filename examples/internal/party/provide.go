@@ -1,0 +1,143 @@
+package party
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/datasink"
+	"github.com/cleanroom-go/sdk/governance"
+	"github.com/cleanroom-go/sdk/skr"
+)
+
+// PublishIssuer publishes the ledger's token keys where the party's tenant
+// trusts them, and registers the address with the ledger.
+func (p *Party) PublishIssuer(ctx context.Context) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	keys, err := ledger.OIDC().Keys(ctx)
+	if err != nil {
+		return err
+	}
+	web, err := p.WebSink()
+	if err != nil {
+		return err
+	}
+	if _, err := web.CreateContainer(ctx); err != nil {
+		return err
+	}
+	issuer, err := cleanroom.PublishIssuer(ctx, web, p.Issuer, keys)
+	if err != nil {
+		return err
+	}
+	if err := ledger.OIDC().SetIssuerURL(ctx, issuer); err != nil {
+		return err
+	}
+	p.Step(p.Name, "token issuer published at "+issuer+" and set", 59)
+	return nil
+}
+
+// ReleasePolicy is the policy that keys of this contract get: that of the
+// rooms which the members accepted.
+func (p *Party) ReleasePolicy(ctx context.Context) (*skr.ReleasePolicy, error) {
+	ledger, err := p.Governance()
+	if err != nil {
+		return nil, err
+	}
+	accepted, err := ledger.Contract(p.ContractID).CleanRoomPolicy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ballots []governance.Ballot
+	if len(accepted.HostData()) == 0 && len(accepted.ProposalIDs) > 0 {
+		if ballots, err = ledger.Proposal(accepted.ProposalIDs[0]).Ballots(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return cleanroom.ReleasePolicyFor(accepted, p.Attestation, ballots...)
+}
+
+// Provide does what both parties do for the room once it is agreed on: publish
+// the issuer, import the key-encryption key under the accepted policy, and wrap
+// the data key of the party's sink. feature is the number of that last step.
+func (p *Party) Provide(ctx context.Context, sink string, feature int) (keys *cleanroom.Keys, kek skr.KeyRef, pub *rsa.PublicKey, err error) {
+	fail := func(err error) (*cleanroom.Keys, skr.KeyRef, *rsa.PublicKey, error) {
+		return nil, skr.KeyRef{}, nil, err
+	}
+	policy, err := p.ReleasePolicy(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	if err := p.PublishIssuer(ctx); err != nil {
+		return fail(err)
+	}
+	if keys, err = p.Keys(); err != nil {
+		return fail(err)
+	}
+	kek = skr.KeyRef{Name: p.KEKName(), VaultURL: p.Vault, AttestationURL: p.Attestation}
+	if kek, pub, err = keys.ImportKEK(ctx, kek, policy); err != nil {
+		return fail(err)
+	}
+	p.Step(p.Name, "key "+kek.Name+" imported; only a room of the accepted policy can have it released", 53)
+	own, err := cleanroom.ReadSpecification(p.Document())
+	if err != nil {
+		return fail(err)
+	}
+	deks, err := p.DEKs()
+	if err != nil {
+		return fail(err)
+	}
+	if err := keys.WrapDEKs(ctx, own, []string{sink}, deks, policy); err != nil {
+		return fail(err)
+	}
+	p.Step(p.Name, "data key of "+sink+" wrapped under it, stored in the vault", feature)
+	return keys, kek, pub, nil
+}
+
+// Download decrypts a sink of the party's own document into the folder for
+// results.
+func (p *Party) Download(ctx context.Context, name string) ([]datasink.File, error) {
+	own, err := cleanroom.ReadSpecification(p.Document())
+	if err != nil {
+		return nil, err
+	}
+	sink, err := p.Sink(own, name)
+	if err != nil {
+		return nil, err
+	}
+	result, err := sink.Download(ctx, p.Out, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(result.Files) == 0 {
+		return nil, fmt.Errorf("sink %s is empty: no room has written to it", name)
+	}
+	return result.Files, nil
+}
+
+// CountLines is the number of lines of a file, of any size.
+func CountLines(file string) (n int64, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	buf := make([]byte, 64<<10)
+	for {
+		got, err := f.Read(buf)
+		n += int64(bytes.Count(buf[:got], []byte{'\n'}))
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}

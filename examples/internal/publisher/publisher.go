@@ -1,0 +1,133 @@
+// Package publisher is the program of the party that owns the database.
+package publisher
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/dbsecret"
+	"github.com/cleanroom-go/sdk/examples/internal/party"
+	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/skr"
+)
+
+type publisher struct {
+	*party.Party
+	db       dbsecret.Document
+	dbCA     string
+	withhold bool
+}
+
+// Run plays the steps that args name. The password of the database comes from
+// the environment variable PGPASSWORD.
+func Run(ctx context.Context, args []string, o *party.Options) error {
+	p := &publisher{Party: party.New(steps.Publisher, o)}
+	f := p.Flags()
+	f.StringVar(&p.db.Endpoint, "db-host", "", "`host` of the database, as in its certificate")
+	f.IntVar(&p.db.Port, "db-port", dbsecret.DefaultPort, "`port` of the database")
+	f.StringVar(&p.db.Name, "db-name", "", "`name` of the database")
+	f.StringVar(&p.db.User, "db-user", "", "`user` of the database")
+	f.StringVar(&p.db.SSLMode, "db-sslmode", "verify-full", "TLS `mode` of the database")
+	f.StringVar(&p.dbCA, "db-ca", "", "PEM `file` with the authority of its certificate (default: the system's)")
+	f.BoolVar(&p.withhold, "withhold-policy-vote", false, "do not vote for the clean room policy")
+	return p.Run(ctx, args, []party.Step{
+		{Name: "keys", Help: "make the member key and share its certificate", Run: p.MakeKeys},
+		{Name: "join", Help: "become an active member", Run: p.Activate},
+		{Name: "describe", Help: "make the log sink, write and share the document", Run: p.describe},
+		{Name: "accept", Help: "check that the contract holds what was shared, and vote for it", Run: p.Accept},
+		{Name: "approve", Help: "verify the proposed deployment and vote for it", Run: func(ctx context.Context) error { return p.Approve(ctx, p.withhold) }},
+		{Name: "provide", Help: "publish the issuer, import the key, wrap and store the secrets", Run: p.provide},
+		{Name: "withdraw", Help: "withdraw the consent to execution", Run: p.withdraw},
+		{Name: "logs", Help: "download the room's log and list the audit events", Run: p.logs},
+	})
+}
+
+func (p *publisher) describe(ctx context.Context) error {
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", p.db.Endpoint)
+	if err != nil {
+		return err
+	}
+	s := cleanroom.NewSpecification()
+	if err := s.AddIdentity(p.IdentityName(), p.Identity, p.Tenant, p.Issuer); err != nil {
+		return err
+	}
+	if err := s.SetKEK(cleanroom.KEKStore{Key: p.KEKName(), VaultURL: p.Vault, AttestationURL: p.Attestation}); err != nil {
+		return err
+	}
+	if err := s.AllowTCP(addresses[0].String(), p.db.Port); err != nil {
+		return err
+	}
+	if err := s.SetLogging(cleanroom.DatasinkOptions{ContainerURL: p.Storage + "/publisher-logs", Identity: p.IdentityName()}); err != nil {
+		return err
+	}
+	if err := p.MakeSink(ctx, s, cleanroom.ApplicationTelemetry); err != nil {
+		return err
+	}
+	if err := s.WriteFile(p.Document()); err != nil {
+		return err
+	}
+	p.Step(p.Name, "document shared: identity, key store, encrypted log sink, a network open to the database alone", 12, 14, 17, 21, 23)
+	return nil
+}
+
+func (p *publisher) provide(ctx context.Context) error {
+	keys, kek, pub, err := p.Provide(ctx, cleanroom.ApplicationTelemetry, 56)
+	if err != nil {
+		return err
+	}
+	password := []byte(os.Getenv("PGPASSWORD"))
+	p.db.Password, err = keys.WrapSecret(ctx, skr.SecretRef{Name: "publisher-db-password", ClientID: p.Identity, TenantID: p.Tenant, VaultURL: p.Vault, KEK: kek}, pub, password)
+	clear(password)
+	if err != nil {
+		return err
+	}
+	p.Step(p.Name, "database password wrapped under "+kek.Name+", in the vault", 54)
+	if p.dbCA != "" {
+		pem, err := os.ReadFile(p.dbCA)
+		if err != nil {
+			return err
+		}
+		p.db.SSLRootCert = string(pem)
+	}
+	document, err := p.db.Encode()
+	if err != nil {
+		return err
+	}
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	id, err := ledger.Contract(p.ContractID).PutSecret(ctx, party.SecretName, document)
+	if err != nil {
+		return err
+	}
+	p.Step(p.Name, "database described in the ledger's secret "+steps.Short(id)+"..._"+party.SecretName+", for attested rooms alone", 19, 20, 55)
+	return nil
+}
+
+func (p *publisher) withdraw(ctx context.Context) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	if err := ledger.Contract(p.ContractID).DisableExecution(ctx); err != nil {
+		return err
+	}
+	p.Step(p.Name, "consent to execution withdrawn", 50)
+	return nil
+}
+
+func (p *publisher) logs(ctx context.Context) error {
+	files, err := p.Download(ctx, cleanroom.ApplicationTelemetry)
+	if err != nil {
+		return err
+	}
+	p.Step(p.Name, "room's log downloaded and decrypted: "+files[0].Path, 68)
+	events, err := p.Events(ctx)
+	for _, e := range events {
+		p.Step(p.Name, "audit event "+e.String(), 70, 71)
+	}
+	return err
+}

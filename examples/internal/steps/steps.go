@@ -1,0 +1,147 @@
+// Package steps reports what the example programs do: one line per step for a
+// person, or one JSON object per line for another program.
+package steps
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cleanroom-go/sdk/internal/wirelog"
+)
+
+// Parties of a collaboration, in the order of the columns.
+const (
+	Publisher  = "publisher"
+	Consumer   = "consumer"
+	Governance = "governance"
+	Room       = "room"
+	Local      = "local"
+)
+
+// Step is one thing that was done.
+type Step struct {
+	Party string `json:"party"`
+	// Features are the numbers of the scenario's steps that this one covers.
+	Features []int  `json:"features,omitempty"`
+	Text     string `json:"text"`
+	// Requests counts the HTTP exchanges since the step before, and
+	// Connections the TLS connections opened since then, by host.
+	Requests    int            `json:"requests"`
+	Connections map[string]int `json:"connections,omitempty"`
+	// Values carries results for the program that started this one.
+	Values map[string]string `json:"values,omitempty"`
+}
+
+// Reporter writes steps. It may be used from several goroutines.
+type Reporter struct {
+	mu      sync.Mutex
+	out     io.Writer
+	json    bool
+	verbose bool
+	wire    *wirelog.Log
+	before  int
+	opened  map[string]int
+	party   string
+}
+
+// Options of a Reporter.
+type Options struct {
+	// JSON asks for JSON lines.
+	JSON bool
+	// Verbose adds the number of requests to each line.
+	Verbose bool
+	// Wire counts the requests; nil means that they are not counted.
+	Wire *wirelog.Log
+}
+
+// New makes a reporter that writes to out.
+func New(out io.Writer, o Options) *Reporter {
+	return &Reporter{out: out, json: o.JSON, verbose: o.Verbose, wire: o.Wire, opened: map[string]int{}}
+}
+
+// Step reports a finished step.
+func (r *Reporter) Step(party, text string, features ...int) {
+	r.Write(Step{Party: party, Text: text, Features: features})
+}
+
+// Result reports a finished step that has values for the program that started
+// this one.
+func (r *Reporter) Result(party, text string, values map[string]string, features ...int) {
+	r.Write(Step{Party: party, Text: text, Values: values, Features: features})
+}
+
+// Write reports a step, adding the counts of its requests.
+func (r *Reporter) Write(s Step) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.wire != nil {
+		count, opened := r.wire.Count(), r.wire.Connections()
+		s.Requests = count - r.before
+		for host, n := range opened {
+			if n > r.opened[host] {
+				if s.Connections == nil {
+					s.Connections = map[string]int{}
+				}
+				s.Connections[host] = n - r.opened[host]
+			}
+		}
+		r.before, r.opened = count, opened
+	}
+	if r.json {
+		b, err := json.Marshal(s)
+		if err != nil {
+			panic("steps: internal error: " + err.Error())
+		}
+		fmt.Fprintf(r.out, "%s\n", b)
+		return
+	}
+	r.print(s)
+}
+
+// print writes a line below the party's name, which stands there only when it
+// changes: the lines of one party are one group.
+func (r *Reporter) print(s Step) {
+	name := ""
+	if s.Party != r.party {
+		if r.party != "" {
+			fmt.Fprintln(r.out)
+		}
+		name, r.party = s.Party, s.Party
+	}
+	fmt.Fprintf(r.out, "%-11s %s", name, s.Text)
+	if len(s.Features) > 0 {
+		nums := make([]string, len(s.Features))
+		for i, f := range s.Features {
+			nums[i] = fmt.Sprint(f)
+		}
+		fmt.Fprintf(r.out, "  [%s]", strings.Join(nums, " "))
+	}
+	if r.verbose && s.Requests > 0 {
+		fmt.Fprintf(r.out, "  (%d %s", s.Requests, plural(s.Requests, "request"))
+		for _, host := range slices.Sorted(maps.Keys(s.Connections)) {
+			fmt.Fprintf(r.out, ", +%d to %s", s.Connections[host], host)
+		}
+		fmt.Fprint(r.out, ")")
+	}
+	fmt.Fprintln(r.out)
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// Short cuts a long id for a line of text.
+func Short(id string) string {
+	if len(id) > 8 {
+		return id[:8]
+	}
+	return id
+}
