@@ -63,17 +63,17 @@ func (p *process) prepare(base string) error {
 }
 
 // watchdogScript waits for the end of its input, which comes when our process
-// dies, and clears up. $1 is the directory. A second removal follows because
-// initdb may have been writing during the first.
+// dies, and clears up below $1. SIGINT tells the server to close its connections
+// and end; initdb ignores that one while it tries out settings, but no SIGTERM.
 const watchdogScript = `trap '' HUP INT TERM QUIT
 read -r line
 kill -INT 0
+kill -TERM 0
 n=0
 while [ -e "$1/data/postmaster.pid" ] && [ "$n" -lt 100 ]; do n=$((n+1)); sleep 0.1; done
 kill -QUIT 0
-rm -rf -- "$1"
-sleep 1
-rm -rf -- "$1"
+n=0
+while rm -rf -- "$1"; [ -e "$1" ] && [ "$n" -lt 100 ]; do n=$((n+1)); sleep 0.1; done
 kill -KILL 0`
 
 // watch starts the watchdog. It leads the process group that all the server's
@@ -124,8 +124,9 @@ func (p *process) initialise(ctx context.Context, admin *redact.Secret) error {
 	defer os.Remove(passwordFile)
 	cmd := p.command(ctx, "initdb", "-D", p.data(), "-U", adminName, "--pwfile="+passwordFile,
 		"--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1")
-	// initdb runs the server in children, which must end with it.
-	cmd.Cancel = func() error { return syscall.Kill(-p.watchdog.Process.Pid, syscall.SIGINT) }
+	// initdb runs the server in children, which must end with it. The watchdog
+	// has its ears closed.
+	cmd.Cancel = func() error { return syscall.Kill(-p.watchdog.Process.Pid, syscall.SIGTERM) }
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return p.explain(fmt.Errorf("initdb: %w\n%s", err, bytes.TrimSpace(out)))
 	}
@@ -306,7 +307,7 @@ func (p *process) stop() error {
 		}
 		if p.watchdog != nil {
 			// Killed before its input ends, or it would act.
-			err = errors.Join(err, p.watchdog.Process.Kill())
+			_ = p.watchdog.Process.Kill()
 			_ = p.watchdog.Wait()
 			_ = p.watchdogInput.Close()
 		}
