@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxJSON bounds a template; the platform refuses one over 4 MB.
@@ -16,54 +15,69 @@ const maxJSON = 4 << 20
 
 // parseJSONTree reads one JSON value with numbers kept as written. Keys that
 // are equal but for their case are refused: encoding/json, the platform and
-// the governance service choose differently between them.
+// the governance service choose differently between them. So is text that is
+// not UTF-8, which would be read as other text than it is.
 func parseJSONTree(b []byte) (any, error) {
 	if len(b) > maxJSON {
 		return nil, fmt.Errorf("%d bytes, more than %d", len(b), maxJSON)
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	v, err := jsonValue(dec, "", 0)
+	if !utf8.Valid(b) {
+		return nil, errors.New("it is not UTF-8")
+	}
+	r := jsonReader{Decoder: json.NewDecoder(bytes.NewReader(b))}
+	r.UseNumber()
+	v, err := r.value()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+	if _, err := r.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("text after the end of the JSON value")
 	}
 	return v, nil
 }
 
-func jsonValue(dec *json.Decoder, path string, depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("%s: nested deeper than %d levels", path, maxDepth)
+// jsonReader knows where it is as a list, and makes text of it for an error
+// only: the text of each place would be as long as all names above it.
+type jsonReader struct {
+	*json.Decoder
+	path []any // string or int
+}
+
+func (r *jsonReader) value() (any, error) {
+	if len(r.path) > maxDepth {
+		return nil, fmt.Errorf("%s: nested deeper than %d levels", r.place(), maxDepth)
 	}
-	token, err := dec.Token()
+	token, err := r.Token()
 	if err != nil {
 		return nil, err
 	}
 	switch token {
 	case json.Delim('{'):
-		return jsonObject(dec, path, depth)
+		return r.object()
 	case json.Delim('['):
-		list := []any{}
-		for dec.More() {
-			v, err := jsonValue(dec, fmt.Sprintf("%s[%d]", path, len(list)), depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err := dec.Token()
-		return list, err
+		return r.list()
 	}
 	return token, nil
 }
 
-func jsonObject(dec *json.Decoder, path string, depth int) (any, error) {
+func (r *jsonReader) list() (any, error) {
+	list := []any{}
+	for r.More() {
+		v, err := r.at(len(list))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	_, err := r.Token()
+	return list, err
+}
+
+func (r *jsonReader) object() (any, error) {
 	object := map[string]any{}
 	folded := map[string]bool{}
-	for dec.More() {
-		token, err := dec.Token()
+	for r.More() {
+		token, err := r.Token()
 		if err != nil {
 			return nil, err
 		}
@@ -71,80 +85,42 @@ func jsonObject(dec *json.Decoder, path string, depth int) (any, error) {
 		if !ok {
 			return nil, errors.New("a key that is not text")
 		}
-		if f := strings.ToLower(key); folded[f] {
-			return nil, fmt.Errorf("%s is written twice", join(path, key))
-		} else {
-			folded[f] = true
+		fold := foldCase(key)
+		if folded[fold] {
+			return nil, fmt.Errorf("%s is written twice", join(r.place(), shorten(key, 80)))
 		}
-		v, err := jsonValue(dec, join(path, key), depth+1)
+		folded[fold] = true
+		v, err := r.at(key)
 		if err != nil {
 			return nil, err
 		}
 		object[key] = v
 	}
-	_, err := dec.Token()
+	_, err := r.Token()
 	return object, err
 }
 
-// firstDifference returns where two trees differ first, in key order, and
-// both sides as short text; "" if they are equal.
-func firstDifference(want, got any, path string) (at, wantText, gotText string) {
-	switch w := want.(type) {
-	case map[string]any:
-		g, ok := got.(map[string]any)
-		if !ok {
-			break
-		}
-		keys := maps.Clone(w)
-		maps.Copy(keys, g)
-		for _, k := range slices.Sorted(maps.Keys(keys)) {
-			wv, inWant := w[k]
-			gv, inGot := g[k]
-			switch {
-			case !inWant:
-				return join(path, k), "nothing", brief(gv)
-			case !inGot:
-				return join(path, k), brief(wv), "nothing"
-			}
-			if at, a, b := firstDifference(wv, gv, join(path, k)); at != "" {
-				return at, a, b
-			}
-		}
-		return "", "", ""
-	case []any:
-		g, ok := got.([]any)
-		if !ok {
-			break
-		}
-		for i := range min(len(w), len(g)) {
-			if at, a, b := firstDifference(w[i], g[i], fmt.Sprintf("%s[%d]", path, i)); at != "" {
-				return at, a, b
-			}
-		}
-		if len(w) != len(g) {
-			return path, fmt.Sprintf("%d entries", len(w)), fmt.Sprintf("%d entries", len(g))
-		}
-		return "", "", ""
-	default:
-		switch got.(type) {
-		case map[string]any, []any:
-		default:
-			if want == got {
-				return "", "", ""
-			}
-		}
-	}
-	if path == "" {
-		path = "the document"
-	}
-	return path, brief(want), brief(got)
+// at reads the value of a key or an index.
+func (r *jsonReader) at(step any) (any, error) {
+	r.path = append(r.path, step)
+	v, err := r.value()
+	r.path = r.path[:len(r.path)-1]
+	return v, err
 }
 
-// brief is a value as one short line of JSON.
-func brief(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
+func (r *jsonReader) place() string {
+	path := ""
+	for _, step := range r.path {
+		switch s := step.(type) {
+		case int:
+			path += fmt.Sprintf("[%d]", s)
+		case string:
+			path = join(path, shorten(s, 80))
+		}
 	}
-	return shorten(string(b), 120)
+	return shorten(path, 200)
 }
+
+// foldCase makes texts equal that differ in case only, by any reader's rule:
+// the long s, for one, is lower case already, and yet an S to some.
+func foldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }

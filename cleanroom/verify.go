@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/cleanroom-go/sdk/governance"
@@ -37,31 +38,32 @@ func VerifyProposals(in VerifyInput) ([]Check, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cleanroom: verify proposals: recompute: %w", err)
 	}
-	checks := verifyTemplate(want, in)
-	checks = append(checks, verifyPolicy(want, in)...)
+	proposed, err := ParseTemplate(in.ProposedTemplate)
+	var checks []Check
+	if err != nil {
+		checks = []Check{{ID: "template.readable", Want: "a template of one confidential container group", Got: printable(err.Error()), Remedy: voteNo, Err: err}}
+	} else {
+		checks = verifyTemplate(want, proposed, in.GenerateOptions.ContractID)
+	}
+	checks = append(checks, verifyPolicy(want, proposed, in.ProposedPolicy)...)
 	return checks, check.Denied("cleanroom: verify proposals of contract "+in.GenerateOptions.ContractID, "this program", checks, nil)
 }
 
 const voteNo = "vote against the proposal and ask its proposer for the inputs that were used"
 
-func verifyTemplate(want *Deployment, in VerifyInput) []Check {
-	got, err := ParseTemplate(in.ProposedTemplate)
-	if err != nil {
-		return []Check{{ID: "template.readable", Want: "a template of one confidential container group", Got: err.Error(), Remedy: voteNo, Err: err}}
-	}
+func verifyTemplate(want *Deployment, got *Template, contractID string) []Check {
 	expected, err := ParseTemplate(want.Template)
 	if err != nil {
 		panic("cleanroom: internal error: the generated template cannot be read: " + err.Error())
 	}
 	checks := []Check{
-		check.Equal("template.readable", "yes", "yes", ""),
-		check.Equal("template.contract", in.GenerateOptions.ContractID, got.ContractID(), "the template belongs to another contract; "+voteNo),
+		{ID: "template.readable", Want: "yes", Got: "yes"},
+		check.Equal("template.contract", contractID, printable(shorten(got.ContractID(), 140)), "the template belongs to another contract; "+voteNo),
 		verifyImages(got),
 		check.Equal("template.allow-all", "a policy that pins containers", allowAllOr(got.HostData(), "a policy that pins containers"), "the policy lets the host run anything; "+voteNo),
 	}
-	line, a, b := firstLine(want.Policy, got.policy)
 	policy := Check{ID: "template.policy", Want: want.HostData, Got: got.HostData()}
-	if line != 0 {
+	if line, a, b := firstLine(want.Policy, got.policy); line != 0 {
 		policy = Check{
 			ID:     "template.policy",
 			Want:   fmt.Sprintf("line %d: %s", line, a),
@@ -70,11 +72,17 @@ func verifyTemplate(want *Deployment, in VerifyInput) []Check {
 			Err:    check.ErrMismatch,
 		}
 	}
-	same := Check{ID: "template.recomputed", Want: "the template of the contract", Got: "the template of the contract"}
-	if at, a, b := firstDifference(withoutPolicy(expected.tree), withoutPolicy(got.tree), ""); at != "" {
-		same = Check{ID: "template.recomputed", Want: at + " = " + a, Got: b, Remedy: "the template is not that of the contract; " + voteNo, Err: check.ErrMismatch}
+	return append(checks, policy, recomputed("template.recomputed", "the template of the contract", withoutPolicy(expected.tree), withoutPolicy(got.tree)))
+}
+
+// recomputed compares what is proposed, value by value, with what the contract
+// gives.
+func recomputed(id, what string, want, got any) Check {
+	at, a, b := firstDifference(want, got, "")
+	if at == "" {
+		return Check{ID: id, Want: what, Got: what}
 	}
-	return append(checks, policy, same)
+	return Check{ID: id, Want: at + " = " + a, Got: b, Remedy: "the proposal is not " + what + "; " + voteNo, Err: check.ErrMismatch}
 }
 
 // verifyImages repeats what the document's validation checks, on what would
@@ -83,39 +91,43 @@ func verifyImages(t *Template) Check {
 	c := Check{ID: "template.images", Want: "every image pinned by digest", Got: "every image pinned by digest"}
 	for _, app := range t.Applications() {
 		if err := checkImage(t.Image(app)); err != nil {
-			c.Got, c.Err, c.Remedy = app+": "+shorten(t.Image(app), 120), err, voteNo
+			c.Got, c.Err, c.Remedy = printable(shorten(app, 80)+": "+shorten(t.Image(app), 120)), err, voteNo
 			break
 		}
 	}
 	return c
 }
 
-func verifyPolicy(want *Deployment, in VerifyInput) []Check {
-	claims, err := plainClaims(in.ProposedPolicy.Claims)
+func verifyPolicy(want *Deployment, template *Template, proposed governance.PolicyUpdate) []Check {
+	claims, err := plainClaims(proposed.Claims)
 	if err != nil {
-		return []Check{{ID: "policy.readable", Want: "claims in JSON", Got: err.Error(), Remedy: voteNo, Err: err}}
+		return []Check{{ID: "policy.readable", Want: "claims in JSON", Got: printable(err.Error()), Remedy: voteNo, Err: err}}
 	}
-	host := claimText(claims[claimHostData])
-	inTemplate := "nothing"
-	if t, err := ParseTemplate(in.ProposedTemplate); err == nil {
-		inTemplate = t.HostData()
+	host, inTemplate := claimText(claims[governance.ClaimHostData]), "nothing"
+	if template != nil {
+		inTemplate = template.HostData()
 	}
-	checks := []Check{
-		check.Equal("policy.type", want.GovernancePolicy.Type, in.ProposedPolicy.Type, voteNo),
-		check.Equal("policy.allow-all", "host data of one policy", allowAllOr(host, "host data of one policy"), "keys would be released to a room that runs anything; "+voteNo),
-		check.Equal("policy.host-data", inTemplate, host, "the proposed host data is not the SHA-256 of the policy in the proposed template; "+voteNo),
-		check.Equal("policy.debuggable", "false", claimText(claims[claimDebuggable]), "a debuggable room shows its memory to the host; "+voteNo),
+	platform := proposed.PolicyType
+	if platform == "" {
+		platform = containerGroups
 	}
 	expected, err := plainClaims(want.GovernancePolicy.Claims)
 	if err != nil {
 		panic("cleanroom: internal error: " + err.Error())
 	}
-	same := Check{ID: "policy.recomputed", Want: "the claims of the contract", Got: "the claims of the contract"}
-	if at, a, b := firstDifference(expected, claims, ""); at != "" {
-		same = Check{ID: "policy.recomputed", Want: at + " = " + a, Got: b, Remedy: "the claims are not those of the contract; " + voteNo, Err: check.ErrMismatch}
+	return []Check{
+		check.Equal("policy.type", want.GovernancePolicy.Type, printable(shorten(proposed.Type, 80)), voteNo),
+		check.Equal("policy.platform", containerGroups, printable(shorten(platform, 80)), "the policy is not about confidential container groups; "+voteNo),
+		check.Equal("policy.allow-all", "host data of one policy", allowAllOr(host, "host data of one policy"), "keys would be released to a room that runs anything; "+voteNo),
+		check.Equal("policy.host-data", inTemplate, host, "the proposed host data is not the SHA-256 of the policy in the proposed template; "+voteNo),
+		check.Equal("policy.debuggable", "false", brief(claims[governance.ClaimDebuggable]), "a debuggable room shows its memory to the host; "+voteNo),
+		recomputed("policy.recomputed", "the claims of the contract", expected, claims),
 	}
-	return append(checks, same)
 }
+
+// containerGroups is the policy type that the governance service takes for
+// granted.
+const containerGroups = "snp-caci"
 
 // plainClaims gives the claims as the service stores them: text, booleans,
 // lists. A list of one is that one, which is the form of an accepted policy.
@@ -138,11 +150,11 @@ func plainClaims(claims map[string]any) (map[string]any, error) {
 }
 
 func claimText(v any) string {
-	switch v := v.(type) {
-	case nil:
+	if s, ok := v.(string); ok {
+		return printable(shorten(s, 80))
+	}
+	if v == nil {
 		return "nothing"
-	case string:
-		return shorten(v, 80)
 	}
 	return brief(v)
 }
@@ -167,10 +179,7 @@ func withoutPolicy(tree any) any {
 
 // without is a copy of m with one value replaced, or removed if it is nil.
 func without(m map[string]any, key string, value any) map[string]any {
-	c := make(map[string]any, len(m))
-	for k, v := range m {
-		c[k] = v
-	}
+	c := maps.Clone(m)
 	if value == nil {
 		delete(c, key)
 	} else {
@@ -185,17 +194,19 @@ func firstLine(want, got []byte) (line int, wantLine, gotLine string) {
 		return 0, "", ""
 	}
 	w, g := strings.Split(string(want), "\n"), strings.Split(string(got), "\n")
-	for i := range max(len(w), len(g)) {
-		a, b := "nothing", "nothing"
-		if i < len(w) {
-			a = strings.TrimSpace(w[i])
-		}
-		if i < len(g) {
-			b = strings.TrimSpace(g[i])
-		}
-		if i >= len(w) || i >= len(g) || w[i] != g[i] {
-			return i + 1, shorten(a, 120), shorten(b, 120)
-		}
+	for line < len(w) && line < len(g) && w[line] == g[line] {
+		line++
 	}
-	return 0, "", ""
+	text := func(lines []string) string {
+		if line == len(lines) {
+			return "nothing"
+		}
+		return lines[line]
+	}
+	a, b := text(w), text(g)
+	if x, y := strings.TrimSpace(a), strings.TrimSpace(b); x != y {
+		a, b = x, y
+	}
+	wantLine, gotLine = contrast(a, b)
+	return line + 1, wantLine, gotLine
 }
