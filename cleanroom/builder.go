@@ -27,7 +27,7 @@ type KEKStore struct {
 // not known.
 func (s *Specification) AddIdentity(name, clientID, tenantID, issuerURL string) error {
 	const op = "add identity"
-	if err := checkName(name); err != nil {
+	if err := checkIdentityName(name); err != nil {
 		return builderError(op, name, err)
 	}
 	if s.identity(name) != nil {
@@ -121,7 +121,7 @@ func builderError(op, subject string, err error) error {
 // httpsURL reads an absolute HTTPS URL without user, query or fragment.
 func httpsURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(s, "?#") {
 		return nil, fmt.Errorf("%q is not an https URL of a host", shorten(s, 80))
 	}
 	return u, nil

@@ -192,7 +192,7 @@ func splitContainerURL(s string) (account, container string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("container: %w", err)
 	}
-	container = strings.Trim(u.Path, "/")
+	container = strings.Trim(u.EscapedPath(), "/")
 	if err := checkContainer(container); err != nil {
 		return "", "", err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -108,12 +109,15 @@ func EncodeEnvironment(g GovernanceEnvironment, sinks []SinkEnvironment) (Enviro
 	return env, nil
 }
 
-// Encode is the value of [GovernanceVariable].
+// Encode is the value of [GovernanceVariable]. It has the certificate in the
+// one form that encoding/pem writes, so that parties whose copies of it differ
+// in line ends make the same deployment.
 func (g GovernanceEnvironment) Encode() (string, error) {
-	g.ServiceCertificate = strings.ReplaceAll(g.ServiceCertificate, "\r\n", "\n")
 	if err := g.Validate(); err != nil {
 		return "", fmt.Errorf("cleanroom: encode %s: %w", GovernanceVariable, err)
 	}
+	block, _ := pem.Decode([]byte(g.ServiceCertificate))
+	g.ServiceCertificate = string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))
 	return compact(g)
 }
 
@@ -150,9 +154,18 @@ func (g GovernanceEnvironment) Validate() error {
 			return fmt.Errorf("endpoints: %w", err)
 		}
 	}
-	block, _ := pem.Decode([]byte(g.ServiceCertificate))
-	if block == nil || block.Type != "CERTIFICATE" {
+	return checkServiceCertificate(g.ServiceCertificate)
+}
+
+// checkServiceCertificate wants one certificate and nothing else: whoever
+// answers under any of several would be the governance service.
+func checkServiceCertificate(text string) error {
+	block, rest := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" || !strings.HasPrefix(strings.TrimSpace(text), "-----BEGIN CERTIFICATE-----") {
 		return errors.New("serviceCertificate is not the PEM text of a certificate; it is what pins the governance service")
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return errors.New("serviceCertificate goes on after the certificate; give that of the service alone")
 	}
 	if _, err := x509.ParseCertificate(block.Bytes); err != nil {
 		return fmt.Errorf("serviceCertificate: %w", err)
@@ -196,8 +209,8 @@ func (s SinkEnvironment) Validate() error {
 	if _, _, err := splitContainerURL(s.ContainerURL); err != nil {
 		return err
 	}
-	if s.ClientID == "" || s.TenantID == "" {
-		return errors.New("clientId and tenantId name the identity that may use the container; neither can be empty")
+	if !directoryID.MatchString(s.ClientID) || !directoryID.MatchString(s.TenantID) {
+		return errors.New("clientId and tenantId name the identity that may use the container; both are GUIDs, the tenant's may be its domain name")
 	}
 	switch s.Mode {
 	case "CPK", "CSE":
@@ -214,7 +227,12 @@ func (s SinkEnvironment) Validate() error {
 	return nil
 }
 
+// directoryID is what can name an application or a tenant of Entra, and goes
+// into the address of a token request.
+var directoryID = regexp.MustCompile(`^[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*$`)
+
 // SinkEnvironment is what a room program must be told about this access point.
+// It is an error if the program could not use it by itself.
 func (a *AccessPoint) SinkEnvironment() (SinkEnvironment, error) {
 	fail := func(err error) (SinkEnvironment, error) { return SinkEnvironment{}, err }
 	if a.Identity == nil {
@@ -223,9 +241,15 @@ func (a *AccessPoint) SinkEnvironment() (SinkEnvironment, error) {
 	if a.Subdirectory != "" {
 		return fail(fmt.Errorf("cleanroom: access point %q: a room program writes to the whole container; remove the subdirectory %q or use a container of its own", a.Name, a.Subdirectory))
 	}
+	if a.Store.Type != BlobResource {
+		return fail(fmt.Errorf("cleanroom: access point %q: a room program writes to blob containers only, not to %s", a.Name, a.Store.Type))
+	}
 	mode, err := a.Mode()
 	if err != nil {
 		return fail(err)
+	}
+	if mode == "CSE" {
+		return fail(fmt.Errorf("cleanroom: access point %q: the mode CSE is that of the sidecars' mounts; a room program writes CPK or SSE", a.Name))
 	}
 	s := SinkEnvironment{
 		Name: a.Name, ContainerURL: a.ContainerURL(), Mode: mode,
@@ -260,7 +284,8 @@ func compact(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// strict reads exactly one JSON object into v.
+// strict reads exactly one JSON object into v, with no member twice and none
+// that v does not have.
 func strict(value string, v any) error {
 	if value == "" {
 		return errors.New("it is not set; the deployment template gives it to the application")
@@ -268,13 +293,17 @@ func strict(value string, v any) error {
 	if len(value) > maxEnvironmentValue {
 		return fmt.Errorf("it has %d bytes; at most %d are read", len(value), maxEnvironmentValue)
 	}
-	d := json.NewDecoder(strings.NewReader(value))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("it is not the JSON object that the deployment template gives: %w", err)
+	tree, err := parseJSONTree([]byte(value))
+	if err == nil {
+		if _, ok := tree.(map[string]any); !ok {
+			return errors.New("it is not a JSON object")
+		}
+		d := json.NewDecoder(strings.NewReader(value))
+		d.DisallowUnknownFields()
+		err = d.Decode(v)
 	}
-	if d.More() {
-		return errors.New("there is text after the JSON object")
+	if err != nil {
+		return fmt.Errorf("it is not the JSON object that the deployment template gives: %w", err)
 	}
 	return nil
 }

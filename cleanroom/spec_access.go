@@ -104,6 +104,9 @@ func (a *AccessPoint) DEK() (skr.SecretRef, error) {
 		return skr.SecretRef{}, fmt.Errorf("cleanroom: access point %q has no data key wrapped by a KEK; its protection needs encryptionSecrets with dek and kek, and encryptionSecretAccessIdentity", a.Name)
 	}
 	dek, kek := p.EncryptionSecrets.DEK.Secret.BackingResource, p.EncryptionSecrets.KEK.Secret.BackingResource
+	if dek.Type != KeyVaultResource || kek.Type != KeyVaultResource {
+		return skr.SecretRef{}, fmt.Errorf("cleanroom: access point %q: the data key lies in %s and its KEK in %s; both must be in %s", a.Name, dek.Type, kek.Type, KeyVaultResource)
+	}
 	c, err := DecodeConfiguration(kek.Provider.Configuration)
 	if err != nil {
 		return skr.SecretRef{}, fmt.Errorf("cleanroom: access point %q: configuration of its KEK: %w", a.Name, err)
