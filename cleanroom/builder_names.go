@@ -20,10 +20,19 @@ var (
 // checkName is the rule for names of the document: what fits a container of
 // the platform, a path and a variable.
 func checkName(name string) error {
-	if name == GovernanceIdentity || platformName.MatchString(name) {
+	if platformName.MatchString(name) {
 		return nil
 	}
 	return errors.New("a name has 1 to 63 lower case letters, digits and hyphens, and begins and ends with a letter or digit")
+}
+
+// checkIdentityName also admits the name that the reference tools gave to one
+// identity against their own rule.
+func checkIdentityName(name string) error {
+	if name == GovernanceIdentity {
+		return nil
+	}
+	return checkName(name)
 }
 
 // checkVaultName is the rule of Key Vault for keys and secrets.

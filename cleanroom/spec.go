@@ -56,7 +56,7 @@ func NewSpecification() *Specification {
 	}
 }
 
-// Identity returns the identity with this name.
+// identity returns the identity with this name, or nil.
 func (s *Specification) identity(name string) *Identity {
 	return find(s.Identities, name, func(i *Identity) string { return i.Name })
 }

@@ -108,7 +108,7 @@ func (v *validator) identities() {
 	for i := range v.spec.Identities {
 		id := &v.spec.Identities[i]
 		path := fmt.Sprintf("identities[%d]", i)
-		v.name(path, id.Name, seen)
+		v.name(path, id.Name, seen, checkIdentityName)
 		backing := id.TokenIssuer.FederatedIdentity
 		if id.TokenIssuer.Type != FederatedIdentityBasedTokenIssuer {
 			continue
@@ -122,13 +122,13 @@ func (v *validator) identities() {
 	}
 }
 
-// name checks syntax and uniqueness.
-func (v *validator) name(path, name string, seen map[string]bool) {
+// name checks syntax, by the given rule, and uniqueness.
+func (v *validator) name(path, name string, seen map[string]bool, rule func(string) error) {
 	if seen[name] {
 		v.fail("DuplicateName", path+".name", fmt.Sprintf("the name %q is used twice", shorten(name, 80)), "rename one of them")
 	}
 	seen[name] = true
-	if err := checkName(name); err != nil {
+	if err := rule(name); err != nil {
 		v.fail("InvalidName", path+".name", fmt.Sprintf("%q is not a name", shorten(name, 80)), err.Error())
 	}
 }

@@ -12,7 +12,7 @@ func (v *validator) applications() {
 	for i := range v.spec.Applications {
 		a := &v.spec.Applications[i]
 		path := fmt.Sprintf("applications[%d]", i)
-		v.name(path, a.Name, seen)
+		v.name(path, a.Name, seen, checkName)
 		v.image(path+".image.executable", a)
 		v.environment(path+".environmentVariables", a.EnvironmentVariables)
 		v.mounts(path+".datasources", "DataStoreNotFound", "datasource", a.Datasources, func(n string) bool { return find(v.spec.Datasources, n, accessPointName) != nil })

@@ -17,7 +17,7 @@ func (v *validator) accessPoints() {
 }
 
 func (v *validator) accessPoint(path string, a *AccessPoint, want AccessPointType, seen map[string]bool) {
-	v.name(path, a.Name, seen)
+	v.name(path, a.Name, seen, checkName)
 	if a.Type != want {
 		v.fail("WrongDirection", path+".type", fmt.Sprintf("the type is %s in this list", a.Type), "make it "+string(want))
 	}
