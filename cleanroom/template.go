@@ -24,9 +24,10 @@ type templateContainer struct {
 
 // ParseTemplate reads an ARM template of one confidential container group, of
 // at most 4 MB. Whatever it cannot know the meaning of is refused: keys that
-// are written twice, a second resource, secure values, and expressions where
-// images, commands, variables and the policy stand. Properties that it does
-// not read are kept for [VerifyProposals] to compare.
+// are written twice or in another case, a second resource, containers that run
+// before the others, secure values, and expressions where images, commands,
+// variables and the policy stand. Properties that it does not read are kept for
+// [VerifyProposals] to compare.
 func ParseTemplate(b []byte) (*Template, error) {
 	t, err := parseTemplate(b)
 	if err != nil {
@@ -42,7 +43,7 @@ func parseTemplate(b []byte) (*Template, error) {
 	}
 	r := templateReader{}
 	resources := r.list(tree, "", "resources")
-	if r.err == nil && len(resources) != 1 {
+	if len(resources) != 1 {
 		r.fail("resources", fmt.Sprintf("has %d entries, must have one container group", len(resources)))
 	}
 	if r.err != nil {
@@ -50,24 +51,35 @@ func parseTemplate(b []byte) (*Template, error) {
 	}
 	const at = "resources[0]"
 	group := resources[0]
-	if kind := r.text(group, at, "type"); r.err == nil && !strings.EqualFold(kind, armGroupType) {
+	if kind := r.text(group, at, "type"); !strings.EqualFold(kind, armGroupType) {
 		r.fail(at+".type", fmt.Sprintf("is %q, must be %s", shorten(kind, 80), armGroupType))
 	}
 	properties := r.get(group, at, "properties")
-	if sku := r.text(properties, at+".properties", "sku"); r.err == nil && !strings.EqualFold(sku, armSKU) {
+	if sku := r.text(properties, at+".properties", "sku"); !strings.EqualFold(sku, armSKU) {
 		r.fail(at+".properties.sku", fmt.Sprintf("is %q, must be %s: nothing else attests", shorten(sku, 40), armSKU))
 	}
+	if len(r.optionalList(properties, at+".properties", "initContainers")) > 0 {
+		r.fail(at+".properties.initContainers", "has containers that would run before the applications; a room of this form has none")
+	}
+	if len(r.optionalList(group, at, "resources")) > 0 {
+		r.fail(at+".resources", "has resources inside the container group")
+	}
+	r.noCopy(group, at)
+	r.noCopy(properties, at+".properties")
 	t := &Template{tree: tree}
 	t.contractID = r.text(r.get(group, at, "tags"), at+".tags", contractTag)
 	t.policy = r.policy(r.get(properties, at+".properties", "confidentialComputeProperties"), at+".properties.confidentialComputeProperties")
 	seen := map[string]bool{}
 	for i, c := range r.list(properties, at+".properties", "containers") {
 		container := r.container(c, fmt.Sprintf("%s.properties.containers[%d]", at, i))
-		if seen[container.name] && r.err == nil {
+		if seen[container.name] {
 			r.fail(at+".properties.containers", fmt.Sprintf("has two containers %q", container.name))
 		}
 		seen[container.name] = true
 		t.containers = append(t.containers, container)
+	}
+	if len(t.containers) == 0 {
+		r.fail(at+".properties.containers", "is empty; nothing would run")
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -84,17 +96,31 @@ func (r *templateReader) fail(path, message string) {
 	}
 }
 
+// get is the value of a key that must be there.
 func (r *templateReader) get(v any, path, key string) any {
-	object, ok := v.(map[string]any)
-	if !ok {
-		r.fail(path, "must be an object")
-		return nil
-	}
-	value, ok := object[key]
+	value, ok := r.lookup(v, path, key)
 	if !ok {
 		r.fail(join(path, key), "is missing")
 	}
 	return value
+}
+
+// lookup refuses the key in another case: to the platform it is the same.
+func (r *templateReader) lookup(v any, path, key string) (any, bool) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		r.fail(path, "must be an object")
+		return nil, false
+	}
+	if value, ok := object[key]; ok {
+		return value, true
+	}
+	for k := range object {
+		if foldCase(k) == foldCase(key) {
+			r.fail(join(path, key), fmt.Sprintf("is written as %q", k))
+		}
+	}
+	return nil, false
 }
 
 func (r *templateReader) list(v any, path, key string) []any {
@@ -124,10 +150,17 @@ func (r *templateReader) literal(v any, path string) string {
 	return s
 }
 
+// noCopy refuses the key with which the platform makes other keys.
+func (r *templateReader) noCopy(v any, path string) {
+	if copies, _ := r.lookup(v, path, "copy"); copies != nil {
+		r.fail(path+".copy", "would add what does not stand in the template")
+	}
+}
+
 func (r *templateReader) policy(v any, path string) []byte {
 	encoded := r.text(v, path, "ccePolicy")
-	policy, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(policy) == 0 {
+	policy, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(policy) == 0 || base64.StdEncoding.EncodeToString(policy) != encoded {
 		r.fail(path+".ccePolicy", "is not the base64 of a policy; without one the platform lets anything run")
 	}
 	return policy
@@ -135,6 +168,7 @@ func (r *templateReader) policy(v any, path string) []byte {
 
 func (r *templateReader) container(v any, path string) templateContainer {
 	properties, at := r.get(v, path, "properties"), path+".properties"
+	r.noCopy(properties, at)
 	c := templateContainer{name: r.text(v, path, "name"), image: r.text(properties, at, "image")}
 	for i, word := range r.optionalList(properties, at, "command") {
 		c.command = append(c.command, r.literal(word, fmt.Sprintf("%s.command[%d]", at, i)))
@@ -142,6 +176,9 @@ func (r *templateReader) container(v any, path string) templateContainer {
 	seen := map[string]bool{}
 	for i, variable := range r.optionalList(properties, at, "environmentVariables") {
 		where := fmt.Sprintf("%s.environmentVariables[%d]", at, i)
+		if object, ok := variable.(map[string]any); ok && len(object) != 2 {
+			r.fail(where, "must have a name and a value, and no other key: a secure value is one that nobody can vote on")
+		}
 		name := r.text(variable, where, "name")
 		if seen[name] {
 			r.fail(where, fmt.Sprintf("sets %q a second time", shorten(name, 80)))
@@ -153,7 +190,7 @@ func (r *templateReader) container(v any, path string) templateContainer {
 }
 
 func (r *templateReader) optionalList(v any, path, key string) []any {
-	if object, ok := v.(map[string]any); ok && object[key] == nil {
+	if value, _ := r.lookup(v, path, key); value == nil {
 		return nil
 	}
 	return r.list(v, path, key)
