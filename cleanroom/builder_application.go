@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"unicode/utf8"
 )
 
 // ApplicationOptions describe an application.
@@ -128,8 +129,8 @@ func checkEnvironment(e Environment) error {
 			return fmt.Errorf("the variable %s has a name that the room sets itself; names that begin with %s are reserved", v.Name, reservedPrefix)
 		case seen[v.Name]:
 			return fmt.Errorf("the variable %s is set twice", v.Name)
-		case strings.ContainsRune(v.Value, 0):
-			return fmt.Errorf("the variable %s holds a null character", v.Name)
+		case !plainText(v.Value):
+			return fmt.Errorf("the variable %s holds a null character, or bytes that are not UTF-8", v.Name)
 		case looksSecret(v.Value):
 			return fmt.Errorf("the variable %s looks like a private key or an address with a password, and every party reads the document: put it as a secret of the contract and name its id here", v.Name)
 		}
@@ -137,6 +138,9 @@ func checkEnvironment(e Environment) error {
 	}
 	return nil
 }
+
+// plainText reports whether the platform can give s to a process as it is.
+func plainText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func checkMounts(lists ...Mounts) error {
 	seenName, seenPath := map[string]bool{}, map[string]bool{}

@@ -42,12 +42,6 @@ type Deployment struct {
 	GovernancePolicy governance.PolicyUpdate
 }
 
-// Names of the claims that the governance service checks of a room.
-const (
-	claimHostData   = "x-ms-sevsnpvm-hostdata"
-	claimDebuggable = "x-ms-sevsnpvm-is-debuggable"
-)
-
 // Generate makes the deployment of a merged document: equal inputs give equal
 // bytes. It is the direct form, with one container per application and none
 // beside it. The program in it attests, speaks to governance and vaults and
@@ -69,6 +63,9 @@ func Generate(s *Specification, opts GenerateOptions) (*Deployment, error) {
 }
 
 func generate(s *Specification, opts *GenerateOptions) (*Deployment, error) {
+	if s == nil {
+		return nil, errors.New("there is no specification; merge the documents of the parties")
+	}
 	if _, err := s.Validate(&ValidateOptions{Limits: opts.Limits}); err != nil {
 		return nil, err
 	}
@@ -97,10 +94,7 @@ func generate(s *Specification, opts *GenerateOptions) (*Deployment, error) {
 	host := hostData(policy)
 	return &Deployment{
 		Template: template, Policy: policy, HostData: host,
-		GovernancePolicy: governance.PolicyUpdate{
-			Type:   "add",
-			Claims: map[string]any{claimDebuggable: false, claimHostData: host},
-		},
+		GovernancePolicy: governance.HostDataPolicy(host),
 	}, nil
 }
 
@@ -132,6 +126,11 @@ func containerOf(s *Specification, a *Application, opts *GenerateOptions) (env E
 	if len(command) == 0 {
 		return nil, nil, image, errors.New("neither the application nor the policy of its image has a command")
 	}
+	for _, word := range command {
+		if !plainText(word) {
+			return nil, nil, image, fmt.Errorf("the word %q of the command is not plain text", shorten(word, 80))
+		}
+	}
 	env, err = roomEnvironment(s, a, opts)
 	return env, command, image, err
 }
@@ -159,6 +158,7 @@ func roomEnvironment(s *Specification, a *Application, opts *GenerateOptions) (E
 		sinks = append(sinks, value)
 	}
 	room, err := EncodeEnvironment(GovernanceEnvironment{
+		Application:        a.Name,
 		ContractID:         opts.ContractID,
 		Endpoints:          []string{opts.GovernanceEndpoint},
 		ServiceCertificate: string(opts.ServiceCertificate),

@@ -23,8 +23,9 @@ type ImagePolicy struct {
 	// Layers are the dm-verity root hashes of the layers, bottom first, as
 	// 64 lower case hex digits.
 	Layers []string
-	// Environment are the variables of the image's configuration, as K=V.
-	// A variable of the application with the same name replaces one.
+	// Environment are the variables of the image's configuration, as K=V. A
+	// variable of the application with the same name replaces one. Names that
+	// begin with CLEANROOM_ are the room's and refused.
 	Environment []string
 	// Command is the image's entry point and arguments. It is used if the
 	// application has no command, and needed then.
@@ -213,7 +214,7 @@ func policyText(containers []policyContainer) []byte {
 	return b.Bytes()
 }
 
-// indented is JSON as Rego reads it, in ASCII where it is a matter of choice.
+// indented is JSON as Rego reads it, with no escape that JSON does not need.
 func indented(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -242,10 +243,21 @@ func (p *ImagePolicy) check() error {
 			return fmt.Errorf("the layer %q is not a root hash of 64 lower case hex digits", shorten(l, 80))
 		}
 	}
+	seen := map[string]bool{}
 	for _, v := range p.Environment {
-		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
+		name, _, ok := strings.Cut(v, "=")
+		switch {
+		case !ok || name == "" || !plainText(v):
 			return fmt.Errorf("the variable %q of the image is not of the form NAME=VALUE", shorten(v, 80))
+		case strings.HasPrefix(name, reservedPrefix):
+			return fmt.Errorf("the image sets %s, and names that begin with %s are the room's", shorten(name, 80), reservedPrefix)
+		case seen[name]:
+			return fmt.Errorf("the image sets %s twice", shorten(name, 80))
 		}
+		seen[name] = true
+	}
+	if !plainText(p.WorkingDir) {
+		return fmt.Errorf("the working directory %q is not plain text", shorten(p.WorkingDir, 80))
 	}
 	return nil
 }
