@@ -49,9 +49,15 @@ func (e *KEKPolicyError) Error() string {
 	for _, c := range check.Failed(e.Checks) {
 		fmt.Fprintf(&b, "\n\t%s", c)
 	}
-	b.WriteString("\n\tto rotate it, set KeysOptions.Rotate: the key gets a new version with the needed policy, and every secret and data key under it must be wrapped again; or choose another name for the KEK")
+	if slices.ContainsFunc(check.Failed(e.Checks), func(c Check) bool { return c.ID == checkExportable }) {
+		b.WriteString("\n\tchoose another name for the KEK: a vault never makes a key exportable later, nor a new version of it")
+	} else {
+		b.WriteString("\n\tto rotate it, set KeysOptions.Rotate: the key gets a new version with the needed policy, and every secret and data key under it must be wrapped again; or choose another name for the KEK")
+	}
 	return b.String()
 }
+
+const checkExportable = "kek.exportable"
 
 // ImportKEK makes sure that the vault holds the KEK named by ref under exactly
 // this release policy, and returns the reference with the key's version and the
@@ -89,8 +95,13 @@ func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.Releas
 	if err == nil {
 		found, pub, err := useKEK(ref, policy, existing.KeyBundle)
 		var mismatch *KEKPolicyError
-		if err == nil || !errors.As(err, &mismatch) || !k.rotate {
-			return found, pub, err
+		switch {
+		case err == nil:
+			return found, pub, nil
+		case !errors.As(err, &mismatch):
+			return fail(fmt.Errorf("%s: %w", op, err))
+		case !k.rotate:
+			return fail(mismatch)
 		}
 	} else if !isNotFound(err) {
 		return fail(explainVault(op, roleKeys, err))
@@ -132,41 +143,51 @@ func createKEK(ctx context.Context, vault *azkeys.Client, op string, ref skr.Key
 	return ref, got, nil
 }
 
-// useKEK compares a key of a vault with what a KEK must be.
+// useKEK compares a key of a vault with what a KEK must be. It is a
+// *KEKPolicyError if that is another.
 func useKEK(ref skr.KeyRef, want *skr.ReleasePolicy, b azkeys.KeyBundle) (skr.KeyRef, *rsa.PublicKey, error) {
 	if b.Key == nil || b.Key.KID == nil {
-		return skr.KeyRef{}, nil, fmt.Errorf("cleanroom: import KEK %s: the vault answered without a key", ref)
+		return skr.KeyRef{}, nil, errors.New("the vault answered without a key")
 	}
 	ref.Version = b.Key.KID.Version()
-	if b.Key.KID.Name() != ref.Name || ref.Validate() != nil || ref.Version == "" {
-		return skr.KeyRef{}, nil, fmt.Errorf("cleanroom: import KEK %s: the vault answered with another key, %q", ref, shorten(string(*b.Key.KID), 200))
+	if b.Key.KID.Name() != ref.Name || ref.Version == "" || ref.Validate() != nil {
+		return skr.KeyRef{}, nil, fmt.Errorf("the vault answered with another key, %q", shorten(string(*b.Key.KID), 200))
+	}
+	attributes := b.Attributes
+	if attributes == nil {
+		attributes = &azkeys.KeyAttributes{}
 	}
 	got, policyText := storedPolicy(b)
 	public := publicKey(b.Key)
+	usable := public != nil && public.N.BitLen() >= kekBits && b.Key.Kty != nil && *b.Key.Kty == azkeys.KeyTypeRSAHSM
+	const none = "none that uses the private key"
+	operations := none
+	if ops := privateOperations(b.Key); len(ops) > 0 {
+		operations = strings.Join(ops, ", ")
+	}
 	checks := []Check{
-		{ID: "kek.release-policy", Want: want.String(), Got: policyText},
-		{ID: "kek.exportable", Want: "true", Got: fmt.Sprint(isTrue(b.Attributes, func(a *azkeys.KeyAttributes) *bool { return a.Exportable }))},
-		{ID: "kek.enabled", Want: "true", Got: fmt.Sprint(isTrue(b.Attributes, func(a *azkeys.KeyAttributes) *bool { return a.Enabled }))},
-		{ID: "kek.type", Want: "RSA-HSM of at least 2048 bits", Got: keyType(b.Key, public)},
-		{ID: "kek.operations", Want: "none that uses the private key", Got: privateOperations(b.Key)},
-	}
-	passed := []bool{
-		got != nil && want.Equal(got),
-		checks[1].Got == "true",
-		checks[2].Got == "true",
-		public != nil && public.N.BitLen() >= kekBits && isHSM(b.Key),
-		checks[4].Got == checks[4].Want,
-	}
-	for i, ok := range passed {
-		if !ok {
-			checks[i].Err = check.ErrMismatch
-		}
+		verdict("kek.release-policy", want.String(), policyText, want.Equal(got)),
+		verdict(checkExportable, "true", fmt.Sprint(isTrue(attributes.Exportable)), isTrue(attributes.Exportable)),
+		verdict("kek.enabled", "true", fmt.Sprint(isTrue(attributes.Enabled)), isTrue(attributes.Enabled)),
+		verdict("kek.type", "RSA-HSM of at least 2048 bits", keyType(b.Key, public), usable),
+		verdict("kek.operations", none, operations, operations == none),
 	}
 	if len(check.Failed(checks)) > 0 {
 		return skr.KeyRef{}, nil, &KEKPolicyError{Key: ref, Want: want, Got: got, Checks: checks}
 	}
 	return ref, public, nil
 }
+
+// verdict is a check whose sides are not compared as texts.
+func verdict(id, want, got string, ok bool) Check {
+	c := Check{ID: id, Want: want, Got: got}
+	if !ok {
+		c.Err = check.ErrMismatch
+	}
+	return c
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
 
 // storedPolicy is the key's own policy and its text for a message.
 func storedPolicy(b azkeys.KeyBundle) (*skr.ReleasePolicy, string) {
@@ -180,16 +201,6 @@ func storedPolicy(b azkeys.KeyBundle) (*skr.ReleasePolicy, string) {
 	return p, p.String()
 }
 
-func isTrue(a *azkeys.KeyAttributes, attribute func(*azkeys.KeyAttributes) *bool) bool {
-	if a == nil {
-		return false
-	}
-	v := attribute(a)
-	return v != nil && *v
-}
-
-func isHSM(k *azkeys.JSONWebKey) bool { return k.Kty != nil && *k.Kty == azkeys.KeyTypeRSAHSM }
-
 func keyType(k *azkeys.JSONWebKey, public *rsa.PublicKey) string {
 	if k.Kty == nil {
 		return "none"
@@ -202,17 +213,14 @@ func keyType(k *azkeys.JSONWebKey, public *rsa.PublicKey) string {
 
 // privateOperations lists what the vault would do with the private key for
 // whoever has a role there, past all attestation.
-func privateOperations(k *azkeys.JSONWebKey) string {
+func privateOperations(k *azkeys.JSONWebKey) []string {
 	var found []string
 	for _, op := range k.KeyOps {
 		if op != nil && !slices.Contains(kekOperations, *op) && *op != azkeys.KeyOperationVerify {
 			found = append(found, string(*op))
 		}
 	}
-	if found == nil {
-		return "none that uses the private key"
-	}
-	return strings.Join(found, ", ")
+	return found
 }
 
 // publicKey is nil if the members are no RSA key that could be used.
