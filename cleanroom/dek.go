@@ -65,11 +65,27 @@ func (s *DEKStore) Create(name string) (*datasink.DEK, error) {
 	if err == nil {
 		err = writeDEK(f, dek)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = s.sync()
+	}
+	if err != nil {
 		// The file is ours and holds no key that anybody has.
 		return fail(errors.Join(err, os.Remove(path)))
 	}
 	return dek, nil
+}
+
+// sync makes a new file's name outlast a power failure: what will be written
+// with the key can be read with nothing else.
+func (s *DEKStore) sync() error {
+	if runtime.GOOS == "windows" {
+		return nil // it has no such call for directories
+	}
+	d, err := os.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func writeDEK(f *os.File, dek *datasink.DEK) error {
@@ -91,15 +107,11 @@ func (s *DEKStore) Load(name string) (*datasink.DEK, error) {
 	if err != nil {
 		return fail(err)
 	}
-	f, err := os.Open(path)
+	// Asked before it is opened: opening a pipe would wait for a writer.
+	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fail(fmt.Errorf("%w; create it before the first use of the data store", err))
 	}
-	if err != nil {
-		return fail(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
 	if err != nil {
 		return fail(err)
 	}
@@ -109,6 +121,11 @@ func (s *DEKStore) Load(name string) (*datasink.DEK, error) {
 	if open := openToOthers(info); open != "" {
 		return fail(fmt.Errorf("others can read %s (%s); run: chmod 600 %[1]s, and consider the key known", path, open))
 	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
 	raw := make([]byte, datasink.DEKSize+1)
 	defer redact.Clear(raw)
 	n, err := io.ReadFull(f, raw)
@@ -127,6 +144,9 @@ func (s *DEKStore) Load(name string) (*datasink.DEK, error) {
 func (s *DEKStore) path(name string) (string, error) {
 	if err := checkVaultName(name); err != nil {
 		return "", fmt.Errorf("name of a data store: %w", err)
+	}
+	if !filepath.IsLocal(name + ".bin") {
+		return "", errors.New("the name is one of this system's devices")
 	}
 	return filepath.Join(s.dir, name+".bin"), nil
 }
