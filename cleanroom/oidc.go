@@ -31,11 +31,11 @@ func PublishIssuer(ctx context.Context, web *datasink.Sink, issuerURL string, ke
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", op, err)
 	}
-	folder := strings.Trim(u.Path, "/")
-	if folder != "" && !localPath(folder) {
+	issuer := strings.TrimSuffix(u.String(), "/")
+	folder := strings.TrimPrefix(strings.TrimSuffix(u.EscapedPath(), "/"), "/")
+	if folder != "" && (!localPath(folder) || strings.Contains(folder, "%")) {
 		return "", fmt.Errorf("%s: the path of %s is not clean", op, shorten(issuerURL, 200))
 	}
-	issuer := strings.TrimSuffix(u.String(), "/")
 	configuration, jwks, err := governance.IssuerDocuments(issuer, keys)
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w", op, issuer, err)
