@@ -85,7 +85,9 @@ func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.Publi
 // stores them where the document says. Each distinct KEK is imported once,
 // under policy. A data key is taken from deks by the name of the access point's
 // data store ([AccessPoint.Datastore]). Access points without a data key, mode
-// SSE, are refused. Running it again wraps the same keys again.
+// SSE, are refused, and so are two data stores whose keys would get one name.
+// Running it again wraps the same keys again; the vault keeps the older values
+// as older versions.
 func (k *Keys) WrapDEKs(ctx context.Context, s *Specification, names []string, deks *DEKStore, policy *skr.ReleasePolicy) error {
 	const op = "cleanroom: wrap DEKs"
 	if s == nil || deks == nil || len(names) == 0 {
@@ -93,6 +95,7 @@ func (k *Keys) WrapDEKs(ctx context.Context, s *Specification, names []string, d
 	}
 	refs := make([]skr.SecretRef, len(names))
 	stores := make([]string, len(names))
+	owner := map[string]string{}
 	for i, name := range names { // everything before the first call
 		a, err := s.accessPointNamed(name)
 		if err != nil {
@@ -105,6 +108,10 @@ func (k *Keys) WrapDEKs(ctx context.Context, s *Specification, names []string, d
 			return fmt.Errorf("%s: access point %q: %w", op, name, err)
 		}
 		stores[i] = a.Datastore()
+		if other, taken := owner[refs[i].String()]; taken && other != stores[i] {
+			return fmt.Errorf("%s: the keys of the data stores %q and %q would both be the secret %s; give one of them another name", op, other, stores[i], refs[i])
+		}
+		owner[refs[i].String()] = stores[i]
 	}
 	type kek struct {
 		ref skr.KeyRef
