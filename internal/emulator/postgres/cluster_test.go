@@ -53,7 +53,7 @@ func start(t *testing.T, opts Options) *Cluster {
 // reachable makes a directory that the server's account can reach.
 func reachable(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "crt")
+	dir, err := os.MkdirTemp(defaultBase(&account{}), "crt")
 	if err == nil {
 		err = os.Chmod(dir, 0o755)
 	}

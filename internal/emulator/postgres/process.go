@@ -63,12 +63,14 @@ func (p *process) prepare(base string) error {
 }
 
 // watchdogScript waits for the end of its input, which comes when our process
-// dies, and clears up below $1. SIGINT tells the server to close its connections
-// and end; initdb ignores that one while it tries out settings, but no SIGTERM.
+// dies, and clears up below $1. An initdb that runs may end: killed, it would
+// leave shared memory behind. SIGINT tells the server to close its connections
+// and end; the stronger ones are for a server that hangs.
 const watchdogScript = `trap '' HUP INT TERM QUIT
 read -r line
+n=0
+while [ -e "$1/initialising" ] && [ "$n" -lt 100 ]; do n=$((n+1)); sleep 0.1; done
 kill -INT 0
-kill -TERM 0
 n=0
 while [ -e "$1/data/postmaster.pid" ] && [ "$n" -lt 100 ]; do n=$((n+1)); sleep 0.1; done
 kill -QUIT 0
@@ -99,11 +101,10 @@ func (p *process) watch() error {
 // command prepares one of the server's programs: under the server's account, in
 // the watchdog's group, with an environment of its own.
 func (p *process) command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(p.binDir, program), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = p.dir // ours may be closed to the account
 	cmd.Env = childEnv(p.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: p.watchdog.Process.Pid, Credential: p.account.credential()}
-	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
 
@@ -114,27 +115,41 @@ func childEnv(home string) []string {
 
 // initialise runs initdb. The password goes through a file only the server's
 // account can read, which is gone afterwards.
+//
+// A cancelled context does not kill initdb, for the sake of shared memory: it
+// ends soon enough. Its output goes to a file, because a pipe of ours would
+// break with us and end it too.
 func (p *process) initialise(ctx context.Context, admin *redact.Secret) error {
-	passwordFile := filepath.Join(p.dir, "password")
 	plain := admin.Clone()
 	defer redact.Clear(plain)
-	if err := p.write("password", plain); err != nil {
+	if err := errors.Join(p.write("password", plain), p.write("initialising", nil)); err != nil {
 		return err
 	}
-	defer os.Remove(passwordFile)
-	cmd := p.command(ctx, "initdb", "-D", p.data(), "-U", adminName, "--pwfile="+passwordFile,
+	defer os.Remove(p.path("password"))
+	output, err := os.Create(p.path("initdb.log"))
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	cmd := p.command(ctx, "/bin/sh", "-c", `"$@"; code=$?; rm -f -- "$0"; exit $code`, p.path("initialising"),
+		filepath.Join(p.binDir, "initdb"), "-D", p.path("data"), "-U", adminName, "--pwfile="+p.path("password"),
 		"--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1")
-	// initdb runs the server in children, which must end with it. The watchdog
-	// has its ears closed.
-	cmd.Cancel = func() error { return syscall.Kill(-p.watchdog.Process.Pid, syscall.SIGTERM) }
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return p.explain(fmt.Errorf("initdb: %w\n%s", err, bytes.TrimSpace(out)))
+	cmd.Stdout, cmd.Stderr = output, output
+	cmd.Cancel = func() error { return nil }
+	cmd.WaitDelay = initdbGrace
+	if err := cmd.Run(); err != nil {
+		report, _ := os.ReadFile(output.Name())
+		return p.explain(fmt.Errorf("initdb: %w\n%s", err, bytes.TrimSpace(report)))
 	}
 	return nil
 }
 
+// initdbGrace is how long a cancelled initdb may take to end by itself.
+const initdbGrace = 10 * time.Second
+
 // settings are appended to those initdb chose for this machine. The data is
-// thrown away, so nothing waits for a disk.
+// thrown away, so nothing waits for a disk. Shared memory that the server maps
+// from its own directory goes with that.
 const settings = `
 listen_addresses = '127.0.0.1'
 ssl_cert_file = '../server.crt'
@@ -149,6 +164,7 @@ max_wal_senders = 0
 autovacuum = off
 jit = off
 shared_buffers = 32MB
+dynamic_shared_memory_type = mmap
 logging_collector = off
 log_destination = 'stderr'
 log_line_prefix = ''
@@ -158,7 +174,7 @@ include = '../tls.conf'
 
 // configure writes the server's files. A nil certificate means no TLS.
 func (p *process) configure(cert *tls.Certificate) error {
-	conf, err := os.OpenFile(filepath.Join(p.data(), "postgresql.conf"), os.O_WRONLY|os.O_APPEND, 0)
+	conf, err := os.OpenFile(p.path("data/postgresql.conf"), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
@@ -208,7 +224,7 @@ func (p *process) reconfigure(ctx context.Context, cert *tls.Certificate) error 
 
 // write makes a file that the server's account alone can read, at once whole.
 func (p *process) write(name string, content []byte) error {
-	path := filepath.Join(p.dir, name)
+	path := p.path(name)
 	temporary := path + ".new"
 	if err := os.WriteFile(temporary, content, 0o600); err != nil {
 		return err
@@ -219,7 +235,7 @@ func (p *process) write(name string, content []byte) error {
 	return os.Rename(temporary, path)
 }
 
-func (p *process) data() string { return filepath.Join(p.dir, "data") }
+func (p *process) path(name string) string { return filepath.Join(p.dir, name) }
 
 // portTries bounds how often another program may be quicker than the server.
 const portTries = 10
@@ -244,7 +260,7 @@ func (p *process) serveOn(ctx context.Context, port int) error {
 	p.log = serverLog{}
 	ready := p.log.expect("ready to accept connections")
 	// The server outlives the context.
-	cmd := p.command(context.Background(), "postgres", "-D", p.data(), "-k", p.dir, "-p", fmt.Sprint(port))
+	cmd := p.command(context.Background(), filepath.Join(p.binDir, "postgres"), "-D", p.path("data"), "-k", p.dir, "-p", fmt.Sprint(port))
 	cmd.Stdout, cmd.Stderr = &p.log, &p.log
 	if err := cmd.Start(); err != nil {
 		return p.explain(fmt.Errorf("run the server: %w", err))
