@@ -11,7 +11,7 @@ import (
 func TestExecutionConsent(t *testing.T) {
 	c, k := withContract(t)
 	ctx := t.Context()
-	theirs := c.publisher.Contract("k")
+	theirs := c.publisher.Contract(k.ID())
 	want := func(enabled bool, code string) {
 		t.Helper()
 		status, err := k.Option(ctx, governance.Execution)
@@ -51,7 +51,7 @@ func TestLoggingConsent(t *testing.T) {
 	ctx := t.Context()
 	option := func(o governance.RuntimeOption) *governance.OptionStatus {
 		t.Helper()
-		s, err := c.publisher.Contract("k").Option(ctx, o)
+		s, err := c.publisher.Contract(k.ID()).Option(ctx, o)
 		c.check(err)
 		return s
 	}
@@ -64,13 +64,13 @@ func TestLoggingConsent(t *testing.T) {
 		t.Errorf("logging: %+v", s)
 	}
 	// Taking it back needs no vote.
-	if p := c.propose(c.publisher, governance.DisableLogging("k")); p.State != governance.ProposalAccepted {
+	if p := c.propose(c.publisher, governance.DisableLogging(k.ID())); p.State != governance.ProposalAccepted {
 		t.Errorf("disabling logging is %s", p.State)
 	}
 	if s := option(governance.Logging); s.Enabled {
 		t.Errorf("logging: %+v", s)
 	}
-	if p := c.propose(c.publisher, governance.DisableTelemetry("k")); p.State != governance.ProposalAccepted {
+	if p := c.propose(c.publisher, governance.DisableTelemetry(k.ID())); p.State != governance.ProposalAccepted {
 		t.Errorf("disabling telemetry is %s", p.State)
 	}
 }
@@ -80,7 +80,7 @@ func TestCleanRoomPolicy(t *testing.T) {
 	ctx := t.Context()
 	policy := func() *governance.CleanRoomPolicy {
 		t.Helper()
-		p, err := c.publisher.Contract("k").CleanRoomPolicy(ctx)
+		p, err := c.publisher.Contract(k.ID()).CleanRoomPolicy(ctx)
 		c.check(err)
 		return p
 	}
@@ -142,7 +142,7 @@ func TestDeploymentSpec(t *testing.T) {
 			t.Errorf("proposed %s, want %s", args.Spec.Data, template)
 		}
 		c.accept(p, c.both()...)
-		spec, err := c.publisher.Contract("k").DeploymentSpec(ctx)
+		spec, err := c.publisher.Contract(k.ID()).DeploymentSpec(ctx)
 		c.check(err)
 		if string(compact(spec.Data)) != template || len(spec.ProposalIDs) != 0 {
 			t.Errorf("accepted %+v, want %s", spec, template)

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"runtime"
+	"runtime/pprof"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +26,7 @@ type ledger struct {
 
 func startEnv(t testing.TB) *cleanroomtest.Env {
 	t.Helper()
-	env, err := cleanroomtest.Start(context.Background())
+	env, err := cleanroomtest.Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +36,56 @@ func startEnv(t testing.TB) *cleanroomtest.Env {
 		}
 	})
 	return env
+}
+
+// common is a consortium for all tests that use contracts of their own and
+// change nothing that belongs to all: to start one takes longer than most
+// tests.
+var common struct {
+	sync.Mutex
+	env                 *cleanroomtest.Env
+	consumer, publisher *governance.Member
+}
+
+func TestMain(m *testing.M) {
+	before := runtime.NumGoroutine()
+	code := m.Run()
+	if common.env != nil {
+		if err := common.env.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	// Closed connections take a moment to end.
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			fmt.Fprintln(os.Stderr, "goroutines are left behind:")
+			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+			code = 1
+			break
+		}
+	}
+	os.Exit(code)
+}
+
+// commonConsortium gives this test's own clients of the common consortium, and
+// an id for its contract.
+func commonConsortium(t testing.TB) (c *consortium, contractID string) {
+	t.Helper()
+	common.Lock()
+	defer common.Unlock()
+	if common.env == nil {
+		env, err := cleanroomtest.Start(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		common.env = env
+		l := &ledger{t, env}
+		c := found(l, l.start(cleanroomtest.Consumer)[0])
+		common.consumer, common.publisher = c.consumer.Member(), c.publisher.Member()
+	}
+	l := &ledger{t, common.env}
+	return &consortium{l, l.client(common.consumer, nil), l.client(common.publisher, nil)}, strings.ReplaceAll(t.Name(), "/", "-")
 }
 
 func newMember(t testing.TB, name string) *governance.Member {
@@ -52,20 +106,23 @@ func newMember(t testing.TB, name string) *governance.Member {
 func startLedger(t testing.TB, names ...string) (*ledger, []*governance.Client) {
 	t.Helper()
 	l := &ledger{t, startEnv(t)}
+	return l, l.start(names...)
+}
+
+func (l *ledger) start(names ...string) []*governance.Client {
+	l.Helper()
 	members := make([]*governance.Member, len(names))
 	genesis := make([]cleanroomtest.GenesisMember, len(names))
 	for i, name := range names {
-		members[i] = newMember(t, name)
+		members[i] = newMember(l, name)
 		genesis[i] = cleanroomtest.GenesisMember{CertificatePEM: members[i].CertificatePEM(), Identifier: name}
 	}
-	if err := l.env.StartLedger(genesis...); err != nil {
-		t.Fatal(err)
-	}
+	l.check(l.env.StartLedger(genesis...))
 	clients := make([]*governance.Client, len(names))
 	for i, m := range members {
 		clients[i] = l.client(m, nil)
 	}
-	return l, clients
+	return clients
 }
 
 func (l *ledger) conn(party string) *cleanroomtest.Conn {
@@ -101,19 +158,24 @@ type consortium struct {
 	consumer, publisher *governance.Client
 }
 
-// newConsortium lets the consumer found the network, open it and let the
-// publisher in.
+// newConsortium starts a consortium for one test.
 func newConsortium(t testing.TB) *consortium {
 	t.Helper()
 	l, founders := startLedger(t, cleanroomtest.Consumer)
-	c := &consortium{ledger: l, consumer: founders[0]}
-	ctx := t.Context()
+	return found(l, founders[0])
+}
+
+// found lets the consumer open its network and let the publisher in.
+func found(l *ledger, consumer *governance.Client) *consortium {
+	l.Helper()
+	c := &consortium{ledger: l, consumer: consumer}
+	ctx := l.Context()
 	c.check(c.consumer.Activate(ctx))
 	c.accept(c.propose(c.consumer, governance.OpenService(l.env.ServiceCertificate())), c.consumer)
 	c.check(c.consumer.WaitReady(ctx))
 	c.accept(c.propose(c.consumer, governance.SetMemberData(c.consumer.Member().ID(), c.memberData(cleanroomtest.Consumer))), c.consumer)
 
-	publisher := newMember(t, cleanroomtest.Publisher)
+	publisher := newMember(l, cleanroomtest.Publisher)
 	c.accept(c.propose(c.consumer, governance.SetMember(publisher.CertificatePEM(), c.memberData(cleanroomtest.Publisher))), c.consumer)
 	c.publisher = l.client(publisher, nil)
 	c.check(c.publisher.Activate(ctx))

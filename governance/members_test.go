@@ -120,18 +120,18 @@ func TestMembers(t *testing.T) {
 // TestUnknownMember wants a clear answer on every surface, which each
 // authenticate in their own way.
 func TestUnknownMember(t *testing.T) {
-	c := newConsortium(t)
-	c.acceptedContract("k", "data")
+	c, id := commonConsortium(t)
+	c.acceptedContract(id, "data")
 	stranger := c.client(newMember(t, "stranger"), nil)
 	ctx := t.Context()
-	k := stranger.Contract("k")
+	k := stranger.Contract(id)
 
 	_, err := k.Get(ctx)
 	wantCode(t, err, "InvalidAuthenticationInfo")
 	_, err = k.Create(ctx, "data")
 	wantCode(t, err, "InvalidAuthenticationInfo")
 	wantCode(t, stranger.Activate(ctx), "InvalidAuthenticationInfo")
-	_, err = stranger.Propose(ctx, governance.EnableLogging("k"))
+	_, err = stranger.Propose(ctx, governance.EnableLogging(id))
 	wantCode(t, err, "InvalidAuthenticationInfo")
 	wantCode(t, k.DisableExecution(ctx), "InvalidAuthenticationInfo")
 	// These two are also open to clean rooms.

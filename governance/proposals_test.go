@@ -13,9 +13,9 @@ import (
 // all kinds can be made.
 func withContract(t testing.TB) (*consortium, *governance.ContractClient) {
 	t.Helper()
-	c := newConsortium(t)
-	c.acceptedContract("k", "data")
-	return c, c.consumer.Contract("k")
+	c, id := commonConsortium(t)
+	c.acceptedContract(id, "data")
+	return c, c.consumer.Contract(id)
 }
 
 func TestProposal(t *testing.T) {
@@ -30,7 +30,7 @@ func TestProposal(t *testing.T) {
 	actions, err := proposal.Actions(ctx)
 	c.check(err)
 	var args struct{ ContractID string }
-	if len(actions) != 1 || actions[0].Name != "set_contract_runtime_options_enable_telemetry" || actions[0].DecodeArgs(&args) != nil || args.ContractID != "k" {
+	if len(actions) != 1 || actions[0].Name != "set_contract_runtime_options_enable_telemetry" || actions[0].DecodeArgs(&args) != nil || args.ContractID != k.ID() {
 		t.Errorf("actions %+v", actions)
 	}
 
@@ -151,7 +151,7 @@ func TestWithdraw(t *testing.T) {
 		t.Errorf("logging: %+v", status)
 	}
 	// Forgotten by now, and still withdrawn.
-	c.propose(c.consumer, governance.DisableLogging("k"))
+	c.propose(c.consumer, governance.DisableLogging(k.ID()))
 	if p, err = mine.Withdraw(ctx); err != nil || p.State != governance.ProposalWithdrawn {
 		t.Errorf("withdrawn and forgotten: %+v, %v", p, err)
 	}
@@ -224,9 +224,9 @@ func TestWait(t *testing.T) {
 }
 
 func TestRejectedAtOnce(t *testing.T) {
-	c, _ := withContract(t)
-	// k is accepted already.
-	p, err := c.consumer.Propose(t.Context(), governance.SetContract("k", map[string]string{"data": "other"}))
+	c, k := withContract(t)
+	// It is accepted already.
+	p, err := c.consumer.Propose(t.Context(), governance.SetContract(k.ID(), map[string]string{"data": "other"}))
 	wantDenied(t, err, "proposal.created")
 	if p == nil || p.State != governance.ProposalRejected || p.ID == "" {
 		t.Errorf("proposal: %+v", p)
@@ -235,7 +235,7 @@ func TestRejectedAtOnce(t *testing.T) {
 }
 
 func TestProposeRefused(t *testing.T) {
-	c := newConsortium(t)
+	c, _ := commonConsortium(t)
 	ctx := t.Context()
 	if _, err := c.consumer.Propose(ctx); err == nil {
 		t.Error("an empty proposal passed: the service would accept it without a vote")

@@ -19,9 +19,9 @@ func unescaped(v any) []byte {
 }
 
 func TestSecrets(t *testing.T) {
-	c := newConsortium(t)
+	c, contract := commonConsortium(t)
 	ctx := t.Context()
-	k := c.publisher.Contract("k") // need not exist yet
+	k := c.publisher.Contract(contract) // need not exist yet
 	id, err := k.PutSecret(ctx, "dbconfig", "one")
 	c.check(err)
 	again, err := k.PutSecret(ctx, "dbconfig", "two")
@@ -29,7 +29,7 @@ func TestSecrets(t *testing.T) {
 	if id != again || id != governance.SecretID(c.publisher.Member().ID(), "dbconfig") {
 		t.Errorf("secret ids %s and %s", id, again)
 	}
-	theirs, err := c.consumer.Contract("k").PutSecret(ctx, "dbconfig", "three")
+	theirs, err := c.consumer.Contract(contract).PutSecret(ctx, "dbconfig", "three")
 	c.check(err)
 	ids, err := k.Secrets(ctx)
 	c.check(err)
@@ -46,7 +46,7 @@ func TestSecrets(t *testing.T) {
 	const canary = "CANARY-51c7"
 	for _, value := range []string{"", canary + "\xff", canary + strings.Repeat("x", governance.MaxSecret)} {
 		_, err := k.PutSecret(ctx, "name", value)
-		wantText(t, err, "governance: put secret name of k: the value ")
+		wantText(t, err, "governance: put secret name of "+contract+": the value ")
 		if strings.Contains(err.Error(), canary) {
 			t.Errorf("the error shows the value: %.100v", err)
 		}
