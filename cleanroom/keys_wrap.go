@@ -18,14 +18,7 @@ import (
 // roleSecrets is what storing a wrapped value needs.
 const roleSecrets = "Key Vault Secrets Officer"
 
-// Tags of a wrapped secret. The reference room ignores them; they say which
-// version of the KEK opens the value after the key was rotated.
-const (
-	tagKEK        = "kek-kid"
-	tagKEKVersion = "kek-version"
-	tagAlgorithm  = "alg"
-	wrapAlgorithm = "RSA-OAEP-256"
-)
+const wrapAlgorithm = "RSA-OAEP-256"
 
 // WrapSecret encrypts value for the KEK named by ref and stores it, base64, as
 // the secret named by ref: at most 190 bytes under a KEK of 2048 bits. pub is
@@ -56,9 +49,9 @@ func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.Publi
 	if err != nil {
 		return skr.SecretRef{}, fmt.Errorf("%s: %w", op, err)
 	}
-	tags := map[string]*string{tagKEK: to.Ptr(ref.KEK.Name), tagAlgorithm: to.Ptr(wrapAlgorithm)}
+	tags := map[string]*string{skr.TagKEK: to.Ptr(ref.KEK.Name), skr.TagAlgorithm: to.Ptr(wrapAlgorithm)}
 	if ref.KEK.Version != "" {
-		tags[tagKEKVersion] = to.Ptr(ref.KEK.Version)
+		tags[skr.TagKEKVersion] = to.Ptr(ref.KEK.Version)
 	}
 	vault, err := k.secretClient(ref.VaultURL)
 	if err != nil {

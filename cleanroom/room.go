@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -109,7 +110,6 @@ type Room struct {
 	mu          sync.Mutex
 	closed      bool
 	credentials map[roomIdentity]azcore.TokenCredential
-	released    map[skr.KeyRef]bool
 	outputs     map[string]*datasink.Sink
 }
 
@@ -144,7 +144,6 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 		lines:       &logBuffer{limit: maxLog},
 		base:        context.WithoutCancel(ctx),
 		credentials: map[roomIdentity]azcore.TokenCredential{},
-		released:    map[skr.KeyRef]bool{},
 		outputs:     map[string]*datasink.Sink{},
 	}
 	if r.getenv == nil {
@@ -168,8 +167,10 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 			return nil, fmt.Errorf("%s: this program is in no confidential container group, or cannot reach its device: %w", op, err)
 		}
 	}
-	attester = &steppingAttester{r, attester}
-	if r.releaser, err = skr.NewReleaser(attester, &skr.ReleaserOptions{ClientOptions: r.azure, Roots: opts.ReleaseRoots}); err != nil {
+	releaseAttester := &steppingAttester{r, attester, "the attestation service"}
+	if r.releaser, err = skr.NewReleaser(releaseAttester, &skr.ReleaserOptions{
+		ClientOptions: r.azure, Roots: opts.ReleaseRoots, OnRelease: r.released,
+	}); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	defer func() {
@@ -180,7 +181,7 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 	if r.unwrapper, err = skr.NewSecretUnwrapper(r.releaser, r.credential, &skr.SecretUnwrapperOptions{ClientOptions: r.azure}); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	if err := r.join(ctx, env, attester, opts); err != nil {
+	if err := r.join(ctx, env, &steppingAttester{r, attester, "the governance service"}, opts); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -226,7 +227,7 @@ func (r *Room) OpenDB(ctx context.Context, secretID string) (*sql.DB, error) {
 		return nil, fmt.Errorf("%s: %w", op, errors.Join(err, db.Close()))
 	}
 	d := connector.Document()
-	r.step(StepDatabase, "connected to database %s at %s", d.Name, d.Endpoint)
+	r.step(StepDatabase, "connected to database %s at %s, TLS %s", d.Name, net.JoinHostPort(d.Endpoint, strconv.Itoa(d.Port)), d.SSLMode)
 	return db, nil
 }
 
@@ -272,8 +273,17 @@ func (r *Room) event(ctx context.Context, event any) error {
 	if err := r.governance.PutEvent(ctx, event, nil); err != nil {
 		return err
 	}
-	r.step(StepEvent, "audit event written")
+	r.step(StepEvent, "audit event written%s", messageOf(event))
 	return nil
+}
+
+// messageOf is the message of an event of the usual form, for a step.
+func messageOf(event any) string {
+	fields, _ := event.(map[string]any)
+	if message, ok := fields["message"].(string); ok {
+		return ": " + shorten(message, 80)
+	}
+	return ""
 }
 
 func (r *Room) step(feature int, format string, args ...any) {

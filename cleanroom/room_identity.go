@@ -2,8 +2,10 @@ package cleanroom
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -29,17 +31,7 @@ func (r *Room) credential(tenantID, clientID string) (azcore.TokenCredential, er
 	if c := r.credentials[id]; c != nil {
 		return c, nil
 	}
-	assertion := func(ctx context.Context) (string, error) {
-		token, err := r.governance.Token(ctx, governance.TokenRequest{
-			Subject: r.contractID, TenantID: tenantID, Audience: federationAudience,
-		})
-		if err != nil {
-			return "", err
-		}
-		r.step(StepToken, "governance service issued a token: subject %s, tenant %s", r.contractID, tenantID)
-		return token, nil
-	}
-	inner, err := skr.NewAssertionCredential(tenantID, clientID, assertion, &skr.AssertionCredentialOptions{ClientOptions: r.azure})
+	inner, err := skr.NewAssertionCredential(tenantID, clientID, r.assertion(tenantID), &skr.AssertionCredentialOptions{ClientOptions: r.azure})
 	if err != nil {
 		return nil, err
 	}
@@ -48,35 +40,53 @@ func (r *Room) credential(tenantID, clientID string) (azcore.TokenCredential, er
 	return c, nil
 }
 
-// unwrap opens a wrapped secret. The KEK is asked for first, so that the
-// release is a step of its own; the unwrapper then finds it in the cache.
+// assertionLifetime is how long an assertion is good for, and assertionReuse
+// how long it is used: Microsoft Entra wants one for each audience of an access
+// token, and those are asked for one after the other.
+const (
+	assertionLifetime = 5 * time.Minute
+	assertionReuse    = 4 * time.Minute
+)
+
+// assertion gives tokens of the governance service for one tenant.
+func (r *Room) assertion(tenantID string) func(context.Context) (string, error) {
+	var (
+		mu    sync.Mutex
+		token string
+		until time.Time
+	)
+	return func(ctx context.Context) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Now().Before(until) {
+			return token, nil
+		}
+		issued := time.Now()
+		fresh, err := r.governance.Token(ctx, governance.TokenRequest{
+			Subject: r.contractID, TenantID: tenantID, Audience: federationAudience, Lifetime: assertionLifetime,
+		})
+		if err != nil {
+			return "", err
+		}
+		token, until = fresh, issued.Add(assertionReuse)
+		r.step(StepToken, "token from the governance service, for tenant %s", tenantID)
+		return token, nil
+	}
+}
+
+// unwrap opens a wrapped secret.
 func (r *Room) unwrap(ctx context.Context, ref skr.SecretRef) ([]byte, error) {
-	cred, err := r.credential(ref.TenantID, ref.ClientID)
-	if err != nil {
-		return nil, err
-	}
-	kek, err := r.releaser.Release(ctx, ref.KEK, cred)
-	if err != nil {
-		return nil, err
-	}
-	defer kek.Close()
-	if r.firstRelease(kek.Ref()) {
-		r.step(StepRelease, "%s released to this room", kek.Ref())
-	}
 	plain, err := r.unwrapper.Unwrap(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	r.step(StepUnwrap, "%s unwrapped", ref)
+	r.step(StepUnwrap, "%s unwrapped in the room", ref.Name)
 	return plain, nil
 }
 
-func (r *Room) firstRelease(ref skr.KeyRef) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	first := !r.released[ref]
-	r.released[ref] = true
-	return first
+// released tells of a key that a vault has let go.
+func (r *Room) released(ref skr.KeyRef) {
+	r.step(StepRelease, "key %s released to this room by %s", ref.Name, hostName(ref.VaultURL))
 }
 
 // steppingUnwrapper, steppingSecrets, steppingAttester and steppingCredential
@@ -85,8 +95,9 @@ type (
 	steppingUnwrapper struct{ room *Room }
 	steppingSecrets   struct{ room *Room }
 	steppingAttester  struct {
-		room  *Room
-		inner skr.Attester
+		room    *Room
+		inner   skr.Attester
+		purpose string
 	}
 	steppingCredential struct {
 		room     *Room
@@ -107,7 +118,7 @@ func (u steppingUnwrapper) Unwrap(ctx context.Context, ref skr.SecretRef) ([]byt
 func (s steppingSecrets) Secret(ctx context.Context, id string) ([]byte, error) {
 	value, err := s.room.governance.Secret(ctx, id)
 	if err == nil {
-		s.room.step(StepSecret, "secret %s read from the governance service", id)
+		s.room.step(StepSecret, "secret %s read from the governance service", shorten(id, 24))
 	}
 	return value, err
 }
@@ -115,7 +126,7 @@ func (s steppingSecrets) Secret(ctx context.Context, id string) ([]byte, error) 
 func (a *steppingAttester) Attest(ctx context.Context, runtimeData []byte) (*skr.Evidence, error) {
 	ev, err := a.inner.Attest(ctx, runtimeData)
 	if err == nil {
-		a.room.step(StepAttestation, "attestation report made for a fresh key")
+		a.room.step(StepAttestation, "attestation report made, for %s", a.purpose)
 	}
 	return ev, err
 }
@@ -130,7 +141,7 @@ func (c *steppingCredential) GetToken(ctx context.Context, o policy.TokenRequest
 	}
 	c.mu.Unlock()
 	if first {
-		c.room.step(StepAzureToken, "access token of client %s for %s", c.clientID, scope)
+		c.room.step(StepAzureToken, "access token of identity %s for %s", c.clientID, hostName(scope))
 	}
 	return token, err
 }
@@ -150,3 +161,12 @@ var (
 	_ azcore.TokenCredential = (*steppingCredential)(nil)
 	_ governance.Attester    = evidenceOf{}
 )
+
+// hostName is the host of an endpoint or scope, for a step.
+func hostName(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" {
+		return shorten(endpoint, 80)
+	}
+	return u.Host
+}

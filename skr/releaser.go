@@ -36,6 +36,9 @@ type ReleaserOptions struct {
 	// TTL is how long a released key is kept for further calls; zero means 15
 	// minutes, a negative value that nothing is kept.
 	TTL time.Duration
+	// OnRelease, if set, is told of each key that a vault has released, with
+	// its version, and not of those that were kept. It must not block.
+	OnRelease func(KeyRef)
 }
 
 // Releaser gets keys out of vaults. It keeps released keys for a while and
@@ -47,6 +50,7 @@ type Releaser struct {
 	roots     *x509.CertPool
 	algorithm keywrap.Algorithm
 	ttl       time.Duration
+	onRelease func(KeyRef)
 	now       func() time.Time
 
 	running sync.WaitGroup
@@ -111,6 +115,7 @@ func NewReleaser(attester Attester, opts *ReleaserOptions) (*Releaser, error) {
 		roots:     opts.Roots,
 		algorithm: algorithm,
 		ttl:       ttl,
+		onRelease: opts.OnRelease,
 		now:       time.Now,
 		cache:     map[releaseID]*cached{},
 		flights:   map[releaseID]*flight{},
@@ -205,6 +210,9 @@ func (r *Releaser) leave(id releaseID, f *flight) {
 func (r *Releaser) fly(ctx context.Context, id releaseID, f *flight) {
 	defer f.cancel()
 	key, err := r.release(ctx, id)
+	if err == nil && r.onRelease != nil {
+		r.onRelease(key.ref)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.flights[id] == f {

@@ -71,8 +71,11 @@ func NewSecretUnwrapper(r *Releaser, credential CredentialFunc, opts *SecretUnwr
 	}, nil
 }
 
-// Unwrap releases the KEK, reads the secret, whose value is base64, and opens
-// it. The caller should clear the result after use.
+// Unwrap reads the secret, whose value is base64, releases the KEK and opens
+// it. If ref names no version of the KEK and the secret's tags do, that version
+// is released: after a rotation the secrets of before still open, and those
+// under one version share one release. The caller should clear the result after
+// use.
 func (u *SecretUnwrapper) Unwrap(ctx context.Context, ref SecretRef) ([]byte, error) {
 	ref, err := ref.normalized()
 	if err != nil {
@@ -83,11 +86,6 @@ func (u *SecretUnwrapper) Unwrap(ctx context.Context, ref SecretRef) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	kek, err := u.releaser.Release(ctx, ref.KEK, cred)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	defer kek.Close()
 	resp, err := vault.GetSecret(ctx, ref.Name, ref.Version, nil)
 	if err != nil {
 		return nil, secretFailure(op, ref, err)
@@ -101,11 +99,40 @@ func (u *SecretUnwrapper) Unwrap(ctx context.Context, ref SecretRef) ([]byte, er
 		// unwrapped secret may have been stored by mistake.
 		return nil, fmt.Errorf("%s: the value is no base64; it was not stored by wrapping: wrap it again", op)
 	}
+	kek, err := u.releaser.Release(ctx, wrappedUnder(ref.KEK, resp.Tags), cred)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	defer kek.Close()
 	plain, err := kek.Unwrap(ctx, wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	return plain, nil
+}
+
+// Tags with which a wrapped secret says what it was wrapped under: the name and
+// the version of the KEK, and the algorithm. The reference room ignores them.
+const (
+	TagKEK        = "kek-kid"
+	TagKEKVersion = "kek-version"
+	TagAlgorithm  = "alg"
+)
+
+// wrappedUnder takes a version from the tags if ref has none. Whoever can write
+// tags can write keys as well, so a reference without a version trusts him
+// already; one with a version is never changed.
+func wrappedUnder(ref KeyRef, tags map[string]*string) KeyRef {
+	name, version := tags[TagKEK], tags[TagKEKVersion]
+	if ref.Version != "" || name == nil || version == nil || *name != ref.Name {
+		return ref
+	}
+	pinned := ref
+	pinned.Version = *version
+	if pinned.Validate() != nil {
+		return ref
+	}
+	return pinned
 }
 
 // secretFailure explains why the secret could not be read.

@@ -121,3 +121,54 @@ func TestUnwrapFailures(t *testing.T) {
 		t.Error("nothing was accepted")
 	}
 }
+
+// The tags of a secret choose the version of the KEK only where the reference
+// leaves it open.
+func TestWrappedUnder(t *testing.T) {
+	const version = "0123456789abcdef0123456789abcdef"
+	open := KeyRef{Name: "kek", VaultURL: "https://" + vaultHost, AttestationURL: "https://" + maaHost}
+	pinned := open
+	pinned.Version = strings.Repeat("f", 32)
+	tags := func(kid, version string) map[string]*string {
+		return map[string]*string{TagKEK: &kid, TagKEKVersion: &version}
+	}
+	for _, c := range []struct {
+		name string
+		ref  KeyRef
+		tags map[string]*string
+		want string
+	}{
+		{"no tags", open, nil, ""},
+		{"tags", open, tags("kek", version), version},
+		{"pinned", pinned, tags("kek", version), pinned.Version},
+		{"another key", open, tags("other", version), ""},
+		{"no name", open, map[string]*string{TagKEKVersion: new(version)}, ""},
+		{"nil values", open, map[string]*string{TagKEK: nil, TagKEKVersion: nil}, ""},
+		{"no version", open, tags("kek", "../../secrets"), ""},
+	} {
+		got := wrappedUnder(c.ref, c.tags)
+		if got.Version != c.want || got.Name != c.ref.Name || got.VaultURL != c.ref.VaultURL {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
+func TestOnRelease(t *testing.T) {
+	w := newWorld(t)
+	var told []KeyRef
+	r, err := NewReleaser(w.guest(), &ReleaserOptions{ClientOptions: w.options(), Roots: w.ca.Pool(), OnRelease: func(k KeyRef) { told = append(told, k) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	u := w.unwrapper(t, r)
+	w.store(t, "s", "secret")
+	for range 3 {
+		if _, err := u.Unwrap(context.Background(), w.secretRef("s")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 1 || told[0].Version == "" {
+		t.Errorf("told of %v", told)
+	}
+}

@@ -35,7 +35,7 @@ func (s *scenario) collaborate(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	for _, a := range s.agreement(image) {
-		if _, err := s.act(ctx, a); err != nil {
+		if _, err := s.act(ctx, a, s.report.Write); err != nil {
 			return nil, err
 		}
 	}
@@ -48,18 +48,18 @@ func (s *scenario) collaborate(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	if s.config.deny == "consent" {
-		if _, err := s.act(ctx, act{steps.Publisher, []string{"withdraw"}}); err != nil {
+		if _, err := s.act(ctx, act{steps.Publisher, []string{"withdraw"}}, s.report.Write); err != nil {
 			return nil, err
 		}
 	}
 	if err := s.room(ctx); err != nil {
 		return nil, err
 	}
-	values, err := s.act(ctx, act{steps.Consumer, []string{"-out", s.staging, "download"}})
+	values, err := s.act(ctx, act{steps.Consumer, []string{"-out", s.staging, "download"}}, s.report.Write)
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.act(ctx, act{steps.Publisher, []string{"-out", s.staging, "logs"}})
+	_, err = s.act(ctx, act{steps.Publisher, []string{"-out", s.staging, "logs"}}, s.report.Write)
 	return values, err
 }
 
@@ -89,7 +89,7 @@ func (s *scenario) consortium(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.act(ctx, act{steps.Consumer, []string{"-partner-tenant", publisher.TenantID, "found"}})
+	_, err = s.act(ctx, act{steps.Consumer, []string{"-partner-tenant", publisher.TenantID, "found"}}, s.report.Write)
 	return err
 }
 
@@ -113,20 +113,28 @@ func (s *scenario) agreement(image string) []act {
 	}
 }
 
-// together lets both parties act at the same time.
+// together lets both parties act at the same time. Their steps are printed in
+// the order of acts, one party after the other.
 func (s *scenario) together(ctx context.Context, acts ...act) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, a := range acts {
+	done := make([][]steps.Step, len(acts))
+	for i, a := range acts {
 		g.Go(func() error {
-			_, err := s.act(ctx, a)
+			_, err := s.act(ctx, a, func(step steps.Step) { done[i] = append(done[i], step) })
 			return err
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	for _, list := range done {
+		for _, step := range list {
+			s.report.Write(step)
+		}
+	}
+	return err
 }
 
 // act has a party run steps of its program.
-func (s *scenario) act(ctx context.Context, a act) (map[string]string, error) {
+func (s *scenario) act(ctx context.Context, a act, write func(steps.Step)) (map[string]string, error) {
 	p, err := s.env.Party(a.party)
 	if err != nil {
 		return nil, err
@@ -137,7 +145,7 @@ func (s *scenario) act(ctx context.Context, a act) (map[string]string, error) {
 		"-tenant", p.TenantID, "-identity", p.IdentityID, "-vault", p.VaultURL, "-storage", p.StorageURL,
 		"-web-storage", p.WebStorageURL, "-issuer", p.IssuerURL, "-attestation", "https://" + cleanroomtest.AttestationHost,
 	}, a.args...)
-	return s.children[a.party].run(ctx, args, s.write)
+	return s.children[a.party].run(ctx, args, write)
 }
 
 func (s *scenario) spawnParty(ctx context.Context, name string) error {
@@ -199,7 +207,7 @@ func (s *scenario) room(ctx context.Context) error {
 		return err
 	}
 	s.children[steps.Room] = c
-	_, err = c.run(ctx, template.Command(query.Application)[1:], s.write)
+	_, err = c.run(ctx, template.Command(query.Application)[1:], s.report.Write)
 	return err
 }
 

@@ -19,11 +19,15 @@ import (
 // player runs the program of one party over one connection to the
 // environment.
 type player struct {
-	run  func(ctx context.Context, args []string) error
-	conn *cleanroomtest.Conn
+	run     func(ctx context.Context, args []string) error
+	conn    *cleanroomtest.Conn
+	options *party.Options
 }
 
-func (p *player) close() { p.conn.Close() }
+func (p *player) close() {
+	p.options.Close()
+	p.conn.Close()
+}
 
 // joinAs connects to the environment and chooses the party's program.
 func joinAs(name, join string, verbose bool) (*player, error) {
@@ -37,7 +41,7 @@ func joinAs(name, join string, verbose bool) (*player, error) {
 		return nil, err
 	}
 	options := &party.Options{Credential: conn.Credential(), Client: conn.ClientOptions(), DialContext: conn.DialContext, Wire: wire}
-	p := &player{conn: conn}
+	p := &player{conn: conn, options: options}
 	switch name {
 	case steps.Publisher:
 		p.run = func(ctx context.Context, args []string) error { return publisher.Run(ctx, args, options) }

@@ -30,9 +30,7 @@ type scenario struct {
 	stderr   io.Writer
 	started  time.Time
 	dbTime   time.Duration // that the start of the database took
-
-	mu     sync.Mutex // two parties may report at once
-	report *steps.Reporter
+	report   *steps.Reporter
 }
 
 // play runs the whole collaboration and tidies up after it.
@@ -175,14 +173,8 @@ func (s *scenario) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)
 }
 
-func (s *scenario) write(step steps.Step) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.report.Write(step)
-}
-
 func (s *scenario) step(party, text string, features ...int) {
-	s.write(steps.Step{Party: party, Text: text, Features: features})
+	s.report.Write(steps.Step{Party: party, Text: text, Features: features})
 }
 
 // lockedWriter takes one write at a time.

@@ -50,11 +50,11 @@ func (p *Party) MakeKeys(context.Context) error {
 	return nil
 }
 
-// Governance connects to the ledger as the party's member. All steps of one
-// run share one client, and so one connection.
+// Governance connects to the ledger as the party's member. All steps share one
+// client, and so one connection.
 func (p *Party) Governance() (*governance.Client, error) {
-	if p.ledger != nil {
-		return p.ledger, nil
+	if p.options.ledger != nil {
+		return p.options.ledger, nil
 	}
 	member, err := governance.LoadMember(p.Own(certFile), p.Own(keyFile))
 	if err != nil {
@@ -68,8 +68,8 @@ func (p *Party) Governance() (*governance.Client, error) {
 	if w := p.options.Wire; w != nil {
 		o.Transport = func(t http.RoundTripper) http.RoundTripper { return w.Wrap(t) }
 	}
-	p.ledger, err = governance.NewClient(p.ledgerURL, member, o)
-	return p.ledger, err
+	p.options.ledger, err = governance.NewClient(p.ledgerURL, member, o)
+	return p.options.ledger, err
 }
 
 // ServiceCertificate is the ledger's certificate in PEM.

@@ -28,7 +28,8 @@ import (
 const SecretName = "dbconfig"
 
 // Options are what the caller of a program decides instead of its flags. The
-// zero value is a program of its own against the real services.
+// zero value is a program of its own against the real services. They may serve
+// several runs, one after the other.
 type Options struct {
 	// Credential is the party's Azure account; nil means the usual chain of
 	// environment, workload identity, managed identity and command line.
@@ -42,6 +43,16 @@ type Options struct {
 	Wire *wirelog.Log
 	// Stdout and Stderr are the standard files when nil.
 	Stdout, Stderr io.Writer
+
+	ledger *governance.Client
+}
+
+// Close closes the connection to the ledger, which all runs with these options
+// share.
+func (o *Options) Close() {
+	if o.ledger != nil {
+		o.ledger.Close()
+	}
 }
 
 // Party is a program's flags and what is made from them.
@@ -64,9 +75,8 @@ type Party struct {
 
 	ledgerURL, ledgerCert, images string
 	json                          bool
-	options                       Options
+	options                       *Options
 	flags                         *flag.FlagSet
-	ledger                        *governance.Client
 }
 
 // Step is one word of a program's command line.
@@ -84,17 +94,14 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // New makes the frame of a program; the program adds flags of its own to
 // Flags and then calls Run.
 func New(name string, o *Options) *Party {
-	p := &Party{Name: name, flags: flag.NewFlagSet(name, flag.ContinueOnError)}
-	if o != nil {
-		p.options = *o
+	p := &Party{Name: name, options: o, flags: flag.NewFlagSet(name, flag.ContinueOnError)}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
 	}
-	if p.options.Stdout == nil {
-		p.options.Stdout = os.Stdout
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
 	}
-	if p.options.Stderr == nil {
-		p.options.Stderr = os.Stderr
-	}
-	p.flags.SetOutput(p.options.Stderr)
+	p.flags.SetOutput(o.Stderr)
 	for _, f := range []struct {
 		to                *string
 		name, value, help string
@@ -145,11 +152,6 @@ func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
 		return &UsageError{fmt.Errorf("%s: no step given; %s -h lists them", p.Name, p.Name)}
 	}
 	p.Reporter = steps.New(p.options.Stdout, steps.Options{JSON: p.json, Wire: p.options.Wire})
-	defer func() {
-		if p.ledger != nil {
-			p.ledger.Close()
-		}
-	}()
 	for _, s := range run {
 		if err := s.Run(ctx); err != nil {
 			return fmt.Errorf("%s %s: %w", p.Name, s.Name, err)
@@ -197,7 +199,9 @@ func (p *Party) KEKName() string      { return p.Name + "-kek" }
 // failure, 2 for wrong usage, 3 for a denial.
 func Main(run func(context.Context, []string, *Options) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], nil)
+	options := &Options{}
+	err := run(ctx, os.Args[1:], options)
+	options.Close()
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, err)

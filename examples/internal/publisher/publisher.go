@@ -124,7 +124,7 @@ func (p *publisher) logs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.Step(p.Name, "room's log downloaded and decrypted: "+files[0].Path, 68)
+	p.Step(p.Name, "room's log downloaded and decrypted: "+files[0].Name, 68)
 	events, err := p.Events(ctx)
 	for _, e := range events {
 		p.Step(p.Name, "audit event "+e.String(), 70, 71)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/cleanroom-go/sdk/internal/wirelog"
@@ -26,7 +25,8 @@ const (
 // Step is one thing that was done.
 type Step struct {
 	Party string `json:"party"`
-	// Features are the numbers of the scenario's steps that this one covers.
+	// Features are the numbers of the scenario's steps that this one covers,
+	// for programs; a person reads the text.
 	Features []int  `json:"features,omitempty"`
 	Text     string `json:"text"`
 	// Requests counts the HTTP exchanges since the step before, and
@@ -61,7 +61,11 @@ type Options struct {
 
 // New makes a reporter that writes to out.
 func New(out io.Writer, o Options) *Reporter {
-	return &Reporter{out: out, json: o.JSON, verbose: o.Verbose, wire: o.Wire, opened: map[string]int{}}
+	r := &Reporter{out: out, json: o.JSON, verbose: o.Verbose, wire: o.Wire}
+	if r.wire != nil {
+		r.before, r.opened = r.wire.Count(), r.wire.Connections()
+	}
+	return r
 }
 
 // Step reports a finished step.
@@ -82,12 +86,10 @@ func (r *Reporter) Write(s Step) {
 	if r.wire != nil {
 		count, opened := r.wire.Count(), r.wire.Connections()
 		s.Requests = count - r.before
+		s.Connections = map[string]int{}
 		for host, n := range opened {
-			if n > r.opened[host] {
-				if s.Connections == nil {
-					s.Connections = map[string]int{}
-				}
-				s.Connections[host] = n - r.opened[host]
+			if more := n - r.opened[host]; more > 0 {
+				s.Connections[host] = more
 			}
 		}
 		r.before, r.opened = count, opened
@@ -114,13 +116,6 @@ func (r *Reporter) print(s Step) {
 		name, r.party = s.Party, s.Party
 	}
 	fmt.Fprintf(r.out, "%-11s %s", name, s.Text)
-	if len(s.Features) > 0 {
-		nums := make([]string, len(s.Features))
-		for i, f := range s.Features {
-			nums[i] = fmt.Sprint(f)
-		}
-		fmt.Fprintf(r.out, "  [%s]", strings.Join(nums, " "))
-	}
 	if r.verbose && s.Requests > 0 {
 		fmt.Fprintf(r.out, "  (%d %s", s.Requests, plural(s.Requests, "request"))
 		for _, host := range slices.Sorted(maps.Keys(s.Connections)) {
