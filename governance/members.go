@@ -85,7 +85,7 @@ func (c *Client) Members(ctx context.Context) ([]MemberInfo, error) {
 	return list, nil
 }
 
-// maxActivations bounds the attempts to get a first state digest.
+// maxActivations bounds the attempts to get a state digest, and to sign one.
 const maxActivations = 8
 
 // Activate makes the client's own member active: it takes the service's current
@@ -93,16 +93,21 @@ const maxActivations = 8
 func (c *Client) Activate(ctx context.Context) error {
 	const op = "activate member"
 	path := "/gov/members/state-digests/" + c.member.id
-	digest, err := c.stateDigest(ctx, op, path)
-	if err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		digest, err := c.stateDigest(ctx, op, path)
+		if err != nil {
+			return err
+		}
+		ack, err := c.signed(op, path+":ack", cose.Header{Type: cose.TypeAck}, digest)
+		if err != nil {
+			return err
+		}
+		_, _, err = c.wire.write(ctx, ack)
+		// Another process of the member may have taken a digest in between.
+		if attempt == maxActivations || !hasCode(err, "StateDigestMismatch") {
+			return err
+		}
 	}
-	ack, err := c.signed(op, path+":ack", cose.Header{Type: cose.TypeAck}, digest)
-	if err != nil {
-		return err
-	}
-	_, _, err = c.wire.write(ctx, ack)
-	return err
 }
 
 type stateDigest struct {

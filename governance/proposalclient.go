@@ -125,8 +125,13 @@ func (p *ProposalClient) ownEcho(ctx context.Context, accept bool, cause error) 
 		return v, nil
 	}
 	// The votes are gone with a pruned proposal. What was accepted had every
-	// vote, so this one too.
-	if !known && accept && v.State == ProposalAccepted {
+	// vote, so this one too; what was rejected had a no, which is all that this
+	// one could have done.
+	wanted := ProposalRejected
+	if accept {
+		wanted = ProposalAccepted
+	}
+	if !known && v.State == wanted {
 		return v, nil
 	}
 	return nil, cause
