@@ -62,7 +62,7 @@ func (r *Room) consented(env GovernanceEnvironment, status *governance.OptionSta
 	if status != nil && status.ReasonCode == "ContractNotAccepted" {
 		c.Remedy = "have every member vote for the contract, then start the room again"
 	}
-	return check.Denied("cleanroom: enter room of contract "+env.ContractID, "this program", []Check{c}, nil)
+	return check.Denied("cleanroom: enter room of contract "+env.ContractID, "the program in the room", []Check{c}, nil)
 }
 
 func explainReason(s *governance.OptionStatus) string {

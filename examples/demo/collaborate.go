@@ -8,8 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
 	"github.com/cleanroom-go/sdk/cleanroom/cleanroomtest"
@@ -27,30 +26,8 @@ type act struct {
 // neither party does: operate the ledger, have a tenant trust its issuer, and
 // launch the room.
 func (s *scenario) collaborate(ctx context.Context) (map[string]string, error) {
-	image, err := s.pinImage()
-	if err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return nil, err
-	}
-	if err := s.consortium(ctx); err != nil {
-		return nil, err
-	}
-	for _, a := range s.agreement(image) {
-		if _, err := s.act(ctx, a, s.report.Write); err != nil {
-			return nil, err
-		}
-	}
-	for _, name := range []string{steps.Publisher, steps.Consumer} {
-		if err := s.env.Federate(name, contractID); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.together(ctx, act{steps.Publisher, append(s.dbFlags(), "provide")}, act{steps.Consumer, []string{"provide", "template"}}); err != nil {
-		return nil, err
-	}
-	if s.config.deny == "consent" {
-		if _, err := s.act(ctx, act{steps.Publisher, []string{"withdraw"}}, s.report.Write); err != nil {
-			return nil, err
-		}
 	}
 	if err := s.room(ctx); err != nil {
 		return nil, err
@@ -61,6 +38,35 @@ func (s *scenario) collaborate(ctx context.Context) (map[string]string, error) {
 	}
 	_, err = s.act(ctx, act{steps.Publisher, []string{"-out", s.staging, "logs"}}, s.report.Write)
 	return values, err
+}
+
+// prepare leads from two parties that know nothing of each other to a room that
+// only has to be launched.
+func (s *scenario) prepare(ctx context.Context) error {
+	image, err := s.pinImage()
+	if err != nil {
+		return err
+	}
+	if err := s.consortium(ctx); err != nil {
+		return err
+	}
+	for _, a := range s.agreement(image) {
+		if _, err := s.act(ctx, a, s.report.Write); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{steps.Publisher, steps.Consumer} {
+		if err := s.env.Federate(name, contractID); err != nil {
+			return err
+		}
+	}
+	if err := s.together(ctx, act{steps.Publisher, append(s.dbFlags(), "provide")}, act{steps.Consumer, []string{"provide", "template"}}); err != nil {
+		return err
+	}
+	if s.config.deny == "consent" {
+		_, err = s.act(ctx, act{steps.Publisher, []string{"withdraw"}}, s.report.Write)
+	}
+	return err
 }
 
 // consortium makes both members active on a new ledger. The consumer's
@@ -116,21 +122,24 @@ func (s *scenario) agreement(image string) []act {
 // together lets both parties act at the same time. Their steps are printed in
 // the order of acts, one party after the other.
 func (s *scenario) together(ctx context.Context, acts ...act) error {
-	g, ctx := errgroup.WithContext(ctx)
+	var both sync.WaitGroup
 	done := make([][]steps.Step, len(acts))
+	errs := make([]error, len(acts))
 	for i, a := range acts {
-		g.Go(func() error {
-			_, err := s.act(ctx, a, func(step steps.Step) { done[i] = append(done[i], step) })
-			return err
+		both.Go(func() {
+			_, errs[i] = s.act(ctx, a, func(step steps.Step) { done[i] = append(done[i], step) })
 		})
 	}
-	err := g.Wait()
-	for _, list := range done {
-		for _, step := range list {
+	both.Wait()
+	for i := range acts {
+		for _, step := range done[i] {
 			s.report.Write(step)
 		}
+		if errs[i] != nil {
+			return errs[i]
+		}
 	}
-	return err
+	return nil
 }
 
 // act has a party run steps of its program.

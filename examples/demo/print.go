@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -18,16 +19,35 @@ func (s *scenario) explain(r denialReport) {
 	}
 	w := bufio.NewWriter(os.Stdout)
 	defer w.Flush()
-	fmt.Fprintf(w, "\ndenied      %s\n            by %s\n", r.Op, r.By)
+	fmt.Fprintf(w, "\ndenied      %s\n  party     %s\n  by        %s\n", r.Op, r.Party, r.By)
 	for _, c := range r.Checks {
 		if c.Passed {
 			continue
 		}
-		fmt.Fprintf(w, "  check     %s\n  wanted    %s\n  got       %s\n", c.ID, c.Want, c.Got)
-		if c.Remedy != "" {
-			fmt.Fprintf(w, "  do        %s\n", c.Remedy)
+		for _, field := range [][2]string{{"check", c.ID}, {"wanted", c.Want}, {"got", c.Got}, {"do", c.Remedy}} {
+			for i, text := range wrap(field[1], 88) {
+				if i > 0 {
+					field[0] = ""
+				}
+				fmt.Fprintf(w, "  %-9s %s\n", field[0], text)
+			}
 		}
 	}
+}
+
+// wrap breaks a text at blanks into lines of about width characters. A text
+// without any has no lines.
+func wrap(text string, width int) []string {
+	var lines []string
+	for _, word := range strings.Fields(text) {
+		last := len(lines) - 1
+		if last < 0 || len(lines[last])+1+len(word) > width {
+			lines = append(lines, word)
+			continue
+		}
+		lines[last] += " " + word
+	}
+	return lines
 }
 
 // summary prints where the result lies, how much it is and where it came from.

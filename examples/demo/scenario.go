@@ -35,11 +35,8 @@ type scenario struct {
 
 // play runs the whole collaboration and tidies up after it.
 func play(ctx context.Context, c config) (err error) {
-	s := &scenario{
-		config: c, children: map[string]*child{}, started: time.Now(), stderr: &lockedWriter{w: os.Stderr},
-		report: steps.New(os.Stdout, steps.Options{JSON: c.json, Verbose: c.verbose}),
-	}
-	if s.self, err = os.Executable(); err != nil {
+	s, err := newScenario(c)
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.tidy(err)) }()
@@ -66,6 +63,17 @@ func play(ctx context.Context, c config) (err error) {
 		return err
 	}
 	return s.summary(values)
+}
+
+func newScenario(c config) (*scenario, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return &scenario{
+		config: c, self: self, children: map[string]*child{}, started: time.Now(), stderr: &lockedWriter{w: os.Stderr},
+		report: steps.New(os.Stdout, steps.Options{JSON: c.json, Verbose: c.verbose}),
+	}, nil
 }
 
 // folders makes the folders of the run. That for results is tried first:
