@@ -247,6 +247,14 @@ func TestLostAnswers(t *testing.T) {
 	t.Logf("%d faults", faults.Load())
 }
 
+// unreliable is the consumer's client over a connection that loses answers.
+func (c *consortium) unreliable(l *loser) *governance.Client {
+	c.Helper()
+	u := c.client(c.consumer.Member(), l.wrap)
+	governance.Hasten(u)
+	return u
+}
+
 // TestLostEvent shows what is documented: an event has no identity, so it may
 // appear twice, and never not at all.
 func TestLostEvent(t *testing.T) {
@@ -265,14 +273,14 @@ func TestLostIssuer(t *testing.T) {
 	c := newConsortium(t)
 	c.accept(c.propose(c.consumer, governance.EnableOIDCIssuer("kid")), c.both()...)
 	l := &loser{lose: 1}
-	unreliable := c.client(c.publisher.Member(), l.wrap).OIDC()
+	unreliable := c.unreliable(l).OIDC()
 	kid, err := unreliable.GenerateSigningKey(t.Context())
 	c.check(err)
 	l.calls = 0
 	c.check(unreliable.SetIssuerURL(t.Context(), "https://host/path"))
-	info, err := c.publisher.OIDC().Info(t.Context())
+	info, err := c.consumer.OIDC().Info(t.Context())
 	c.check(err)
-	if kid != "kid-1" || info.TenantIssuerURL != "https://host/path" || info.TenantID != c.memberData(cleanroomtest.Publisher).TenantID {
+	if kid != "kid-1" || info.TenantIssuerURL != "https://host/path" || info.TenantID != c.memberData(cleanroomtest.Consumer).TenantID {
 		t.Errorf("kid %s, issuer %+v", kid, info)
 	}
 }
@@ -285,7 +293,7 @@ func TestRepetitionIsNotTakenForSuccess(t *testing.T) {
 	first, err := c.publisher.Contract(id).Create(ctx, "theirs")
 	c.check(err)
 	l := &loser{lose: 1}
-	unreliable := c.client(c.consumer.Member(), l.wrap)
+	unreliable := c.unreliable(l)
 	_, err = unreliable.Contract(id).Create(ctx, "mine")
 	wantCode(t, err, "ContractAlreadyExists")
 	l.calls = 0
