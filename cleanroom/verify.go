@@ -58,7 +58,7 @@ func verifyTemplate(want *Deployment, got *Template, contractID string) []Check 
 	}
 	checks := []Check{
 		{ID: "template.readable", Want: "yes", Got: "yes"},
-		check.Equal("template.contract", contractID, printable(shorten(got.ContractID(), 140)), "the template belongs to another contract; "+voteNo),
+		check.Equal("template.contract", contractID, shown(got.ContractID()), "the template belongs to another contract; "+voteNo),
 		verifyImages(got),
 		check.Equal("template.allow-all", "a policy that pins containers", allowAllOr(got.HostData(), "a policy that pins containers"), "the policy lets the host run anything; "+voteNo),
 	}
@@ -82,7 +82,7 @@ func recomputed(id, what string, want, got any) Check {
 	if at == "" {
 		return Check{ID: id, Want: what, Got: what}
 	}
-	return Check{ID: id, Want: at + " = " + a, Got: b, Remedy: "the proposal is not " + what + "; " + voteNo, Err: check.ErrMismatch}
+	return Check{ID: id, Want: at + " = " + a, Got: b, Remedy: "this is not " + what + "; " + voteNo, Err: check.ErrMismatch}
 }
 
 // verifyImages repeats what the document's validation checks, on what would
@@ -116,8 +116,8 @@ func verifyPolicy(want *Deployment, template *Template, proposed governance.Poli
 		panic("cleanroom: internal error: " + err.Error())
 	}
 	return []Check{
-		check.Equal("policy.type", want.GovernancePolicy.Type, printable(shorten(proposed.Type, 80)), voteNo),
-		check.Equal("policy.platform", containerGroups, printable(shorten(platform, 80)), "the policy is not about confidential container groups; "+voteNo),
+		check.Equal("policy.type", want.GovernancePolicy.Type, shown(proposed.Type), voteNo),
+		check.Equal("policy.platform", containerGroups, shown(platform), "the policy is not about confidential container groups; "+voteNo),
 		check.Equal("policy.allow-all", "host data of one policy", allowAllOr(host, "host data of one policy"), "keys would be released to a room that runs anything; "+voteNo),
 		check.Equal("policy.host-data", inTemplate, host, "the proposed host data is not the SHA-256 of the policy in the proposed template; "+voteNo),
 		check.Equal("policy.debuggable", "false", brief(claims[governance.ClaimDebuggable]), "a debuggable room shows its memory to the host; "+voteNo),
@@ -150,13 +150,21 @@ func plainClaims(claims map[string]any) (map[string]any, error) {
 }
 
 func claimText(v any) string {
-	if s, ok := v.(string); ok {
-		return printable(shorten(s, 80))
-	}
-	if v == nil {
+	switch v := v.(type) {
+	case nil:
 		return "nothing"
+	case string:
+		return shown(v)
 	}
 	return brief(v)
+}
+
+// shown is a proposer's text for a message.
+func shown(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return printable(shorten(s, 140))
 }
 
 func allowAllOr(host, otherwise string) string {

@@ -100,7 +100,8 @@ func jsonLine(v any) string {
 func brief(v any) string { return printable(shorten(jsonLine(v), 120)) }
 
 // contrast cuts two different texts to what surrounds their first difference,
-// and writes them so that they look different.
+// and writes them so that they look different: in quotes, with each character
+// outside ASCII escaped, where they otherwise might not.
 func contrast(a, b string) (string, string) {
 	const before, limit = 40, 120
 	from := 0
@@ -111,15 +112,24 @@ func contrast(a, b string) (string, string) {
 		}
 		from = max(0, same-before)
 	}
-	cut := func(s string) string {
-		if from == 0 {
-			return shorten(s, limit)
+	x, y := a[from:min(len(a), from+limit)], b[from:min(len(b), from+limit)]
+	quoted := !visible(x) || !visible(y) || strings.TrimSpace(x) == strings.TrimSpace(y)
+	cut := func(part string, end int) string {
+		if quoted {
+			part = strconv.QuoteToASCII(part)
 		}
-		return "…" + shorten(s[from:], limit)
+		if from > 0 {
+			part = "…" + part
+		}
+		if end > from+limit {
+			part += "…"
+		}
+		return part
 	}
-	x, y := printable(cut(a)), printable(cut(b))
-	if x == y {
-		return strconv.QuoteToASCII(cut(a)), strconv.QuoteToASCII(cut(b))
-	}
-	return x, y
+	return cut(x, len(a)), cut(y, len(b))
+}
+
+// visible reports whether s is what it looks like.
+func visible(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
