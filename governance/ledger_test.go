@@ -43,8 +43,9 @@ func startEnv(t testing.TB) *cleanroomtest.Env {
 // tests.
 var common struct {
 	sync.Mutex
-	env                 *cleanroomtest.Env
-	consumer, publisher *governance.Member
+	env *cleanroomtest.Env
+	// Their connections end with the environment.
+	consumer, publisher *governance.Client
 }
 
 func TestMain(m *testing.M) {
@@ -68,8 +69,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// commonConsortium gives this test's own clients of the common consortium, and
-// an id for its contract.
+// commonConsortium gives the common consortium, and an id for the contract of
+// this test.
 func commonConsortium(t testing.TB) (c *consortium, contractID string) {
 	t.Helper()
 	common.Lock()
@@ -82,10 +83,9 @@ func commonConsortium(t testing.TB) (c *consortium, contractID string) {
 		common.env = env
 		l := &ledger{t, env}
 		c := found(l, l.start(cleanroomtest.Consumer)[0])
-		common.consumer, common.publisher = c.consumer.Member(), c.publisher.Member()
+		common.consumer, common.publisher = c.consumer, c.publisher
 	}
-	l := &ledger{t, common.env}
-	return &consortium{l, l.client(common.consumer, nil), l.client(common.publisher, nil)}, strings.ReplaceAll(t.Name(), "/", "-")
+	return &consortium{&ledger{t, common.env}, common.consumer, common.publisher}, strings.ReplaceAll(t.Name(), "/", "-")
 }
 
 func newMember(t testing.TB, name string) *governance.Member {
