@@ -34,9 +34,9 @@ type Dialer interface {
 type Options struct {
 	// AllowTLSWeakerThanVerifyFull permits a document whose sslMode is
 	// "verify-ca", "require" or "disable". Without it such a document is
-	// refused: whoever can reach the network between room and database could
-	// then read the rows and, with the weaker two, learn enough to guess the
-	// password. It weakens nothing by itself.
+	// refused: whoever controls the network between room and database could
+	// then pose as the server, be told the password and read the rows. It
+	// weakens nothing by itself.
 	AllowTLSWeakerThanVerifyFull bool
 	// Dialer replaces the network. Nil means a net.Dialer.
 	Dialer Dialer
@@ -137,6 +137,10 @@ func (c *Connector) target() string {
 	return fmt.Sprintf("%s, database %s, user %s", host, c.doc.Name, c.doc.User)
 }
 
+// driverDebugs is what the driver made of the environment when the program
+// started; it does not look again.
+var driverDebugs = os.Getenv("PQGO_DEBUG") == "1"
+
 // Connect opens a connection. The context ends every part of it: unwrapping,
 // dialling, TLS and the login.
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -148,7 +152,7 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 }
 
 func (c *Connector) connect(ctx context.Context) (driver.Conn, error) {
-	if os.Getenv("PQGO_DEBUG") == "1" {
+	if driverDebugs || os.Getenv("PQGO_DEBUG") == "1" {
 		return nil, errors.New("the environment variable PQGO_DEBUG makes the driver print passwords; unset it")
 	}
 	p, err := c.password.newer(ctx, 0)
@@ -195,9 +199,7 @@ func (c *Connector) open(ctx context.Context, password string) (conn driver.Conn
 		return nil, err
 	}
 	connector.Dialer(s)
-	defer func() {
-		// A server that sends malformed messages makes the driver panic. It
-		// belongs to another party.
+	defer func() { // see guard.go
 		if r := recover(); r != nil {
 			s.close()
 			conn, err = nil, panicError(r)
@@ -213,7 +215,7 @@ func (c *Connector) open(ctx context.Context, password string) (conn driver.Conn
 	if err != nil {
 		return nil, contextFirst(ctx, err)
 	}
-	return conn, nil
+	return &guardedConn{pqConn: conn.(pqConn), session: s}, nil
 }
 
 func (c *Connector) config(password string) pq.Config {
@@ -232,11 +234,4 @@ func (c *Connector) config(password string) pq.Config {
 		config.Hostaddr = netip.MustParseAddr(c.doc.IP)
 	}
 	return config
-}
-
-func panicError(r any) error {
-	if err, ok := r.(error); ok {
-		return fmt.Errorf("the server sent a malformed message: %w", err)
-	}
-	return fmt.Errorf("the server sent a malformed message: %v", r)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/lib/pq"
 )
@@ -23,6 +24,8 @@ func explain(err error) error {
 		unknown x509.UnknownAuthorityError
 		invalid x509.CertificateInvalidError
 		pe      *pq.Error
+		lookup  *net.DNSError
+		network *net.OpError
 	)
 	remedy := ""
 	switch {
@@ -34,6 +37,10 @@ func explain(err error) error {
 		remedy = "renew the server's certificate, and compare the clocks"
 	case errors.As(err, &pe):
 		remedy = sqlStateRemedies[string(pe.Code)]
+	case errors.As(err, &lookup):
+		remedy = "check the document's dbEndpoint, or give the address in dbIP: a room may have no name resolution"
+	case errors.As(err, &network) && network.Op == "dial":
+		remedy = "check the document's dbEndpoint, dbPort and dbIP, and that firewall and network policy let the room through"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		remedy = "the server closed the connection before the login; its log says why"
 	}

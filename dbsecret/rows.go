@@ -40,8 +40,7 @@ const flushSize = 64 << 10
 //
 // Memory does not grow with the number of rows. If anything fails, the context
 // included, the result is zero and w holds a part that must not be used: with a
-// datasink, call WriteRows inside WriteFile, which then commits nothing. A
-// malformed answer that makes the driver panic is an error as well.
+// datasink, call WriteRows inside WriteFile, which then commits nothing.
 //
 // Put ORDER BY into the query, for without it the order is any; and pass values
 // as arguments ("WHERE gender = $1"), for in SQL "Female" in double quotes is a
@@ -63,12 +62,12 @@ func WriteRows(ctx context.Context, w io.Writer, db Queryer, query string, args 
 func writeRows(ctx context.Context, w io.Writer, db Queryer, query string, args []any) (result RowsResult, done int64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	rows, err := runQuery(ctx, db, query, args)
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return result, 0, err
 	}
 	// Cancelled first: otherwise closing would read all that is left.
-	defer closeRows(rows)
+	defer rows.Close()
 	defer cancel()
 
 	t, err := newRowText(rows)
@@ -98,14 +97,8 @@ func writeRows(ctx context.Context, w io.Writer, db Queryer, query string, args 
 	return result, t.rows, nil
 }
 
-func runQuery(ctx context.Context, db Queryer, query string, args []any) (rows *sql.Rows, err error) {
-	defer recoverDriver(&err)
-	return db.QueryContext(ctx, query, args...)
-}
-
 // finishRows makes sure that the last row was the last one.
-func finishRows(rows *sql.Rows) (err error) {
-	defer recoverDriver(&err)
+func finishRows(rows *sql.Rows) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
@@ -116,21 +109,4 @@ func finishRows(rows *sql.Rows) (err error) {
 		return err
 	}
 	return rows.Close()
-}
-
-// closeRows ends a query that may have failed; its error has been seen.
-func closeRows(rows *sql.Rows) {
-	var ignored error
-	defer recoverDriver(&ignored)
-	_ = rows.Close()
-}
-
-// recoverDriver turns a panic of the driver into an error. The database belongs
-// to another party, and lib/pq panics on values of the wrong size. It stands
-// only around calls of the driver, so that a panic of the caller's writer stays
-// one.
-func recoverDriver(err *error) {
-	if r := recover(); r != nil {
-		*err = panicError(r)
-	}
 }

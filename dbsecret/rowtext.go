@@ -54,7 +54,6 @@ func newRowText(rows *sql.Rows) (*rowText, error) {
 // fill empties the buffer and appends rows until it is full. It reports whether
 // there may be more.
 func (t *rowText) fill(rows *sql.Rows) (more bool, err error) {
-	defer recoverDriver(&err)
 	t.buf = t.buf[:0]
 	for len(t.buf) < flushSize {
 		if !rows.Next() {

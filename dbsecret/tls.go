@@ -87,28 +87,43 @@ func (s *session) close() {
 	}
 }
 
-// cancelGrace is how long a server may take to answer a cancellation before the
-// connection counts as dead. The driver would wait for ever.
+// cancelGrace is how long a server may take to answer a cancellation, what was
+// under way included, before the connection counts as dead. The driver would
+// wait for ever.
 const cancelGrace = 5 * time.Second
 
 // cancellable is a connection whose server must answer once a cancellation is
-// under way.
+// under way. That lasts until the client has read something and writes again:
+// then it got its answer and goes on with something else.
 type cancellable struct {
 	net.Conn
-	waiting atomic.Bool
+	state atomic.Int32 // one of the three below
 }
 
+const (
+	stateNormal int32 = iota
+	stateCancelled
+	stateAnswering
+)
+
 func (c *cancellable) cancelled() {
-	c.waiting.Store(true)
+	c.state.Store(stateCancelled)
 	_ = c.SetReadDeadline(time.Now().Add(cancelGrace))
 }
 
 func (c *cancellable) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && c.waiting.Load() && c.waiting.CompareAndSwap(true, false) {
-		_ = c.SetReadDeadline(time.Time{})
+	if n > 0 && c.state.Load() == stateCancelled {
+		c.state.CompareAndSwap(stateCancelled, stateAnswering)
 	}
 	return n, err
+}
+
+func (c *cancellable) Write(p []byte) (int, error) {
+	if c.state.CompareAndSwap(stateAnswering, stateNormal) {
+		_ = c.SetReadDeadline(time.Time{})
+	}
+	return c.Conn.Write(p)
 }
 
 // errNoTLS is the server's "N" to our request for TLS.
