@@ -152,6 +152,7 @@ func TestUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	governance.Hasten(client)
 	_, err = client.Network(t.Context())
 	wantText(t, err, "governance: read network: nowhere.example:8000: no route")
 	if !errors.Is(err, refused) {

@@ -2,6 +2,7 @@ package governance_test
 
 import (
 	"context"
+	"crypto/elliptic"
 	"errors"
 	"fmt"
 	"net/http"
@@ -88,9 +89,10 @@ func commonConsortium(t testing.TB) (c *consortium, contractID string) {
 	return &consortium{&ledger{t, common.env}, common.consumer, common.publisher}, strings.ReplaceAll(t.Name(), "/", "-")
 }
 
+// newMember has a P-256 key, which is quick; TestCurves has all of them.
 func newMember(t testing.TB, name string) *governance.Member {
 	t.Helper()
-	keys, err := governance.GenerateMemberKeys(name, nil)
+	keys, err := governance.GenerateMemberKeys(name, &governance.MemberKeysOptions{Curve: elliptic.P256()})
 	if err != nil {
 		t.Fatal(err)
 	}
