@@ -1,6 +1,7 @@
 package sdk_test
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -72,6 +73,42 @@ func TestImports(t *testing.T) {
 		case pkg == module+"/examples/demo", strings.HasPrefix(pkg, module+"/internal/emulator"), pkg == module+"/cleanroom/cleanroomtest":
 		case has(pkg, module+"/cleanroom/cleanroomtest"), has(pkg, module+"/internal/emulator"):
 			t.Errorf("%s reaches the local environment", pkg)
+		}
+	}
+}
+
+// TestREADME: the program in the README is the one that the example compiles.
+func TestREADME(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, found := strings.Cut(string(readme), "```go\n")
+	program, _, closed := strings.Cut(program, "```")
+	if !found || !closed || !strings.HasPrefix(program, "func run(") {
+		t.Fatal("the README has no program")
+	}
+	example, err := os.ReadFile("cleanroom/example_room_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(example), program) {
+		t.Error("the README's program is not that of cleanroom/example_room_test.go")
+	}
+}
+
+// TestProgramsAreShort holds the length of the programs that users shall
+// write: 150 lines for a party, 60 in the room.
+func TestProgramsAreShort(t *testing.T) {
+	for name, limit := range map[string]int{"publisher": 150, "consumer": 150, "query": 60} {
+		for _, file := range []string{"examples/internal/" + name + "/" + name + ".go", "examples/" + name + "/main.go"} {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(b), "\n"); n >= limit {
+				t.Errorf("%s has %d lines, must have less than %d", file, n, limit)
+			}
 		}
 	}
 }

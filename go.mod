@@ -2,19 +2,33 @@ module github.com/cleanroom-go/sdk
 
 go 1.26.0
 
+// Azure: clients of its services, and the options that our users know. azblob
+// stays at 1.8.0: later ones link Apache Arrow, which triples the build list.
 require (
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.24.0
 	github.com/Azure/azure-sdk-for-go/sdk/azidentity v1.15.0
 	github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys v1.5.0
 	github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets v1.5.1
 	github.com/Azure/azure-sdk-for-go/sdk/storage/azblob v1.8.0
+)
+
+// Signed messages: JWS and JWT of attestation and release, COSE of the ledger,
+// and the reports of SEV-SNP hardware with AMD's roots.
+require (
 	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/google/go-sev-guest v0.15.0
-	github.com/lib/pq v1.12.3
 	github.com/veraison/go-cose v1.3.0
-	go.yaml.in/yaml/v3 v3.0.6
-	golang.org/x/text v0.43.0
 )
+
+// The database driver, the documents' YAML, and waiting for several things.
+require (
+	github.com/lib/pq v1.12.3
+	go.yaml.in/yaml/v3 v3.0.6
+	golang.org/x/sync v0.24.0
+)
+
+// Unicode normalisation, as SCRAM prepares passwords.
+require golang.org/x/text v0.43.0
 
 require (
 	github.com/Azure/azure-sdk-for-go/sdk/internal v1.13.0 // indirect
@@ -32,7 +46,6 @@ require (
 	go.uber.org/multierr v1.11.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	google.golang.org/protobuf v1.33.0 // indirect
 )
