@@ -59,18 +59,30 @@ func ParseMember(certPEM, keyPEM []byte) (*Member, error) {
 	return NewMember(certs[0], key)
 }
 
-// LoadMember is [ParseMember] of two files.
+// LoadMember is [ParseMember] of two files. Its errors name the file.
 func LoadMember(certFile, keyFile string) (*Member, error) {
-	cert, err := readFile(certFile)
+	certPEM, err := readFile(certFile)
 	if err != nil {
 		return nil, fmt.Errorf("governance: member certificate: %w", err)
 	}
-	key, err := readFile(keyFile)
+	certs, err := parseCertificates(certPEM)
+	if err != nil {
+		return nil, fmt.Errorf("governance: member certificate: %s: %w", certFile, err)
+	}
+	keyPEM, err := readFile(keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("governance: member key: %w", err)
 	}
-	defer clear(key)
-	return ParseMember(cert, key)
+	defer clear(keyPEM)
+	key, err := parseKey(keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("governance: member key: %s: %w", keyFile, err)
+	}
+	m, err := NewMember(certs[0], key)
+	if err != nil {
+		return nil, fmt.Errorf("%w; the files are %s and %s", err, certFile, keyFile)
+	}
+	return m, nil
 }
 
 func readFile(name string) ([]byte, error) {
