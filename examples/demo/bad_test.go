@@ -22,6 +22,9 @@ func TestUsage(t *testing.T) {
 	} {
 		r := runToEnd(t, demo(t, nil, c.args...))
 		r.want(t, c.code, c.say)
+		if c.code == 2 {
+			r.wantLine(t, 2)
+		}
 		if r.stdout != "" {
 			t.Errorf("%q: stdout: %s", c.args, r.stdout)
 		}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -95,16 +96,15 @@ func runDemo(ctx context.Context, args []string) error {
 	fs.StringVar(&c.deny, "deny", "", "play a `case` that ends in a denial: "+strings.Join(denials, ", "))
 	fs.BoolVar(&c.verbose, "v", false, "show every HTTP exchange, without its secrets, and count requests")
 	fs.BoolVar(&c.json, "json", false, "print the steps as JSON lines")
-	fs.Usage = func() {
-		fmt.Fprintln(fs.Output(), "usage: demo [flags]\n\nPlays a whole clean room collaboration on this machine.\n\nflags:")
+	fs.SetOutput(io.Discard) // what is wrong is told once, by the error
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "usage: demo [flags]\n\nPlays a whole clean room collaboration on this machine.\n\nflags:")
+		fs.SetOutput(os.Stderr)
 		fs.PrintDefaults()
-		fmt.Fprintln(fs.Output(), "\nexit codes: 0 done, 1 failed, 2 usage, 3 denied")
-	}
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return &toldError{2, err} // the flag set has said it
+		fmt.Fprintln(os.Stderr, "\nexit codes: 0 done, 1 failed, 2 usage, 3 denied")
+		return err
+	} else if err != nil {
+		return usagef("%w; -h lists the flags", err)
 	}
 	switch {
 	case fs.NArg() > 0:

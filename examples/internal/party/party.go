@@ -101,7 +101,7 @@ func New(name string, o *Options) *Party {
 	if o.Stderr == nil {
 		o.Stderr = os.Stderr
 	}
-	p.flags.SetOutput(o.Stderr)
+	p.flags.SetOutput(io.Discard) // what is wrong is told once, by the error
 	for _, f := range []struct {
 		to                *string
 		name, value, help string
@@ -132,12 +132,11 @@ func (p *Party) Flags() *flag.FlagSet { return p.flags }
 
 // Run parses args and runs the steps that they name, in the order given.
 func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
-	p.flags.Usage = func() { p.usage(all) }
-	if err := p.flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return &UsageError{fmt.Errorf("%s: %w", p.Name, err)}
+	if err := p.flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		p.usage(all)
+		return err
+	} else if err != nil {
+		return &UsageError{fmt.Errorf("%s: %w; %s -h lists the flags", p.Name, err, p.Name)}
 	}
 	p.Storage, p.WebStorage = strings.TrimSuffix(p.Storage, "/"), strings.TrimSuffix(p.WebStorage, "/")
 	run := make([]Step, 0, p.flags.NArg())
@@ -161,7 +160,8 @@ func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
 }
 
 func (p *Party) usage(all []Step) {
-	w := p.flags.Output()
+	w := p.options.Stderr
+	p.flags.SetOutput(w)
 	fmt.Fprintf(w, "usage: %s [flags] step...\n\nsteps, in the order of a collaboration:\n", p.Name)
 	for _, s := range all {
 		fmt.Fprintf(w, "  %-11s %s\n", s.Name, s.Help)
