@@ -14,6 +14,11 @@ type ProposalState struct {
 	State string `json:"proposalState"`
 }
 
+type historyPage struct {
+	Value    []ProposalState `json:"value"`
+	NextLink string          `json:"nextLink"`
+}
+
 // History lists the states of a proposal, also of one that the service no
 // longer shows; the list is empty for an id that never was.
 func (p *ProposalClient) History(ctx context.Context) ([]ProposalState, error) {
@@ -36,10 +41,7 @@ func (p *ProposalClient) history(ctx context.Context) ([]ProposalState, error) {
 	}
 	var list []ProposalState
 	for {
-		var page struct {
-			Value    []ProposalState `json:"value"`
-			NextLink string          `json:"nextLink"`
-		}
+		var page historyPage
 		if err := r.page(ctx, &page); err != nil {
 			return nil, err
 		}

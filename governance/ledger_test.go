@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -50,7 +49,6 @@ var common struct {
 }
 
 func TestMain(m *testing.M) {
-	before := runtime.NumGoroutine()
 	code := m.Run()
 	if common.env != nil {
 		if err := common.env.Close(); err != nil {
@@ -59,15 +57,30 @@ func TestMain(m *testing.M) {
 		}
 	}
 	// Closed connections take a moment to end.
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			fmt.Fprintln(os.Stderr, "goroutines are left behind:")
-			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
-			code = 1
-			break
-		}
+	left := leftBehind()
+	for deadline := time.Now().Add(5 * time.Second); left != "" && time.Now().Before(deadline); left = leftBehind() {
+		time.Sleep(time.Millisecond)
+	}
+	if left != "" {
+		fmt.Fprintln(os.Stderr, "goroutines are left behind:\n"+left)
+		code = 1
 	}
 	os.Exit(code)
+}
+
+// leftBehind has the stacks of goroutines of this module and of its
+// connections.
+func leftBehind() string {
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)]
+	var left []string
+	for stack := range strings.SplitSeq(string(all), "\n\n") {
+		ours := strings.Contains(stack, "net/http.") || strings.Contains(stack, "cleanroom-go/sdk")
+		if ours && !strings.Contains(stack, "TestMain") {
+			left = append(left, stack)
+		}
+	}
+	return strings.Join(left, "\n\n")
 }
 
 // commonConsortium gives the common consortium, and an id for the contract of
