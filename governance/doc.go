@@ -1,40 +1,67 @@
 // Package governance is the client of the clean room governance service (CGS)
 // on a Confidential Consortium Framework (CCF) network.
 //
-// A [Member] signs with its own key, which may be any crypto.Signer, and its
-// certificate authenticates the connection; nothing listens on the way:
+// The parties of a collaboration are members of the network. They propose and
+// vote, and what all accepted is what a clean room may do. A [Client] acts for
+// one member; its connection shows the member's certificate, and its proposals
+// and votes are signed one by one:
 //
 //	member, err := governance.LoadMember("member_cert.pem", "member_privk.pem")
 //	...
 //	client, err := governance.NewClient("https://ledger.example.org", member,
 //		&governance.ClientOptions{ServiceCertificate: pem})
 //	...
-//	contract, err := client.Contract("collab1-db").Get(ctx)
+//	contract, err := client.Contract("collab1").Get(ctx)
+//	...
+//	proposal, err := client.Contract("collab1").Vote(ctx, contract.ProposalID, true)
 //
-// A [RoomClient] has no account. Its attested key is its identity: answers come
-// wrapped to that key and are unwrapped here.
+// A [RoomClient] acts for a program in a clean room. It has no account: the
+// service knows it by its SEV-SNP evidence, and answers to the key that the
+// evidence names. [Room] is what such a program needs of it.
 //
-// # Trust
+// # Where keys live
+//
+// A member's key is any crypto.Signer on P-256, P-384 or P-521, in a file or in
+// a vault; [GenerateMemberKeys] makes one in memory. A room's RSA key is made by
+// [NewRoomClient] and never leaves the process. Secrets and tokens are opened
+// there; what the callers get is theirs to guard. No key is printed or logged,
+// and no log line has a body, a query or a header.
+//
+// # What is verified
 //
 // The server must chain to the service certificate that the caller gives, and
-// to nothing else. Redirects are not followed. Before a vote for a contract the
-// client reads the actions of the proposal as they were signed and compares
-// them with the contract.
+// to nothing else; public authorities count for nothing, and no redirect is
+// followed. A yes for a contract is given only after the actions, as they were
+// signed, were compared with the contract that the service shows. A signed text
+// that two readers could read in two ways is refused. The service itself
+// compares no versions when a contract is proposed: [ContractClient.Propose]
+// does. The client does not check receipts of the ledger; it believes the
+// pinned service.
 //
-// # Writes
+// # Writes and repetition
 //
-// A write returns when its transaction is committed. Only 408, 429, 502, 503,
-// 504 and broken connections are tried again: the service answers refusals
-// that will not change with 500.
+// A write returns when its transaction is committed, so that other members can
+// build on it. Only 408, 429, 502, 503, 504 and broken connections are tried
+// again, five times in all; Retry-After is heeded up to a minute. Repetitions
+// are the same bytes, and the refusal of a repetition whose first copy did its
+// work counts as the success that it is. Events are the exception: one whose
+// answer was lost may appear twice.
 //
 // # Errors
 //
-// [ServiceError] carries the status and code of the service with a remedy.
-// [DeniedError] lists what was wanted and what was got: votes that are missing,
-// evidence that does not match, consent that is withdrawn.
+// A refusal by the service is a [*ServiceError] with its status and code, and a
+// remedy if the code is known. A [*DeniedError] lists what was wanted and what
+// was got: votes that are missing, evidence that does not match, consent that
+// is withheld, a proposal that is not what it seems. Callers also branch on
+// [ErrContractModified], [ErrTransactionLost] and [ErrNotCommitted]. The end of
+// a context is wrapped wherever it is the cause.
 //
 // # Compatibility
 //
-// Generation G2 of the service, and api-version 2024-07-01 of CCF's governance
-// interface.
+// Release 8.0.0 of CGS and api-version 2024-07-01 of CCF's governance interface.
+// Earlier releases have other paths, and another binding of a room's key to its
+// evidence. Members, contracts, deployment specs, policies for SEV-SNP evidence,
+// options, secrets, events and the token issuer are covered; documents, users
+// with tokens, and the certificate authority are not, though their proposals can
+// be written as an [Action].
 package governance
