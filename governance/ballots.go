@@ -10,7 +10,10 @@ import (
 type Vote string
 
 const (
-	VoteNone   Vote = "none"
+	// VoteNone is a member who has not voted.
+	VoteNone Vote = "none"
+	// VoteAccept and VoteReject are the ballots of [ProposalClient.Vote], which
+	// other clients of the service cast as well.
 	VoteAccept Vote = "accept"
 	VoteReject Vote = "reject"
 	// VoteScript is a ballot with a script of the member's own.

@@ -51,7 +51,7 @@ func (c call) withJSON(v any) (call, error) {
 func (w *wire) do(ctx context.Context, c call) (*answer, error) {
 	var repeated bool
 	for attempt := 1; ; attempt++ {
-		start := w.now()
+		start := time.Now()
 		a, err := w.send(ctx, c)
 		w.logCall(ctx, c, attempt, start, a, err)
 		if err == nil {
@@ -66,7 +66,7 @@ func (w *wire) do(ctx context.Context, c call) (*answer, error) {
 		if !again || c.once || ctx.Err() != nil {
 			return nil, err
 		}
-		if deadline, ok := ctx.Deadline(); ok && w.now().Add(wait).After(deadline) {
+		if deadline, ok := ctx.Deadline(); ok && time.Now().Add(wait).After(deadline) {
 			return nil, err
 		}
 		if w.pause(ctx, wait) != nil {
@@ -163,5 +163,5 @@ func (w *wire) logCall(ctx context.Context, c call, attempt int, start time.Time
 		status, code = se.StatusCode, se.Code
 	}
 	w.log.DebugContext(ctx, "governance call", "op", c.op, "method", c.method, "path", c.path,
-		"attempt", attempt, "status", status, "code", code, "duration", w.now().Sub(start))
+		"attempt", attempt, "status", status, "code", code, "duration", time.Since(start))
 }

@@ -146,7 +146,7 @@ func (c *ContractClient) Create(ctx context.Context, data string) (version strin
 }
 
 // Update replaces the draft if it still has the version, and returns the new
-// one. A draft can be changed while it is proposed; the proposal keeps its copy.
+// one; otherwise the error is [ErrContractModified]. A draft can be changed while it is proposed; the proposal keeps its copy.
 func (c *ContractClient) Update(ctx context.Context, data, version string) (newVersion string, err error) {
 	if version == "" {
 		return "", fmt.Errorf("governance: %s: the version is empty; read the contract first", c.op("update contract"))

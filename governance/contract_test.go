@@ -36,6 +36,9 @@ func TestContractDraft(t *testing.T) {
 	// The publisher may write as well; whoever comes second learns of it.
 	_, err = c.publisher.Contract(id).Update(ctx, "three", first)
 	wantCode(t, err, "PreconditionFailed")
+	if !errors.Is(err, governance.ErrContractModified) {
+		t.Errorf("not ErrContractModified: %v", err)
+	}
 	if _, err = k.Update(ctx, "three", ""); err == nil {
 		t.Error("an update without version passed")
 	}

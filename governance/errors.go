@@ -58,6 +58,12 @@ func (e *ServiceError) Error() string {
 	return b.String()
 }
 
+// Is makes the refusal of an update with an old version an
+// [ErrContractModified].
+func (e *ServiceError) Is(target error) bool {
+	return target == ErrContractModified && e.Code == "PreconditionFailed"
+}
+
 // mentions reports whether the message or a detail of it contains text.
 func (e *ServiceError) mentions(text string) bool {
 	if strings.Contains(e.Message, text) {

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,7 +49,10 @@ func GenerateMemberKeys(name string, opts *MemberKeysOptions) (*MemberKeys, erro
 		o.Validity = 365 * 24 * time.Hour
 	}
 	if name == "" {
-		return nil, fmt.Errorf("governance: member keys: the name is empty")
+		return nil, errors.New("governance: member keys: the name is empty")
+	}
+	if err := checkCurve(o.Curve); err != nil {
+		return nil, fmt.Errorf("governance: member keys: %w", err)
 	}
 	key, err := ecdsa.GenerateKey(o.Curve, rand.Reader)
 	if err != nil {
@@ -95,9 +99,6 @@ func (k *MemberKeys) Member() (*Member, error) {
 func (k MemberKeys) String() string {
 	return "member keys, private key " + redact.Text + "\n" + string(k.CertificatePEM)
 }
-
-// GoString is String.
-func (k MemberKeys) GoString() string { return k.String() }
 
 // Format is String for every verb.
 func (k MemberKeys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }

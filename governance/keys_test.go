@@ -2,6 +2,7 @@ package governance_test
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
@@ -45,6 +46,8 @@ func TestGenerateMemberKeys(t *testing.T) {
 	if _, err := governance.GenerateMemberKeys("", nil); err == nil {
 		t.Error("keys without a name were made")
 	}
+	_, err = governance.GenerateMemberKeys("consumer", &governance.MemberKeysOptions{Curve: elliptic.P224()})
+	wantText(t, err, "governance: member keys: curve P-224")
 }
 
 // TestParseMember reads the forms in which key tools write.

@@ -33,15 +33,22 @@ func NewMember(cert *x509.Certificate, key crypto.Signer) (*Member, error) {
 	if !ok {
 		return nil, fmt.Errorf("governance: member key: governance messages need an EC key, not %T", key.Public())
 	}
-	switch pub.Curve {
-	case elliptic.P256(), elliptic.P384(), elliptic.P521():
-	default:
-		return nil, fmt.Errorf("governance: member key: curve %s is not one of P-256, P-384 and P-521", pub.Curve.Params().Name)
+	if err := checkCurve(pub.Curve); err != nil {
+		return nil, fmt.Errorf("governance: member key: %w", err)
 	}
 	if !pub.Equal(cert.PublicKey) {
 		return nil, errors.New("governance: member key: it does not belong to the certificate")
 	}
 	return &Member{cert: cert, key: key, id: MemberID(cert)}, nil
+}
+
+// checkCurve accepts what the service verifies.
+func checkCurve(c elliptic.Curve) error {
+	switch c {
+	case elliptic.P256(), elliptic.P384(), elliptic.P521():
+		return nil
+	}
+	return fmt.Errorf("curve %s is not one of P-256, P-384 and P-521", c.Params().Name)
 }
 
 // ParseMember reads a certificate and a key in PEM. The key may be SEC 1

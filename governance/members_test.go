@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/cleanroom-go/sdk/governance"
@@ -179,6 +181,59 @@ func TestMemberData(t *testing.T) {
 		}
 		if string(gotText) != test.restored {
 			t.Errorf("%s is written as %s", test.json, gotText)
+		}
+	}
+}
+
+// TestMembersAreChecked believes no list in which a certificate stands under
+// another member's id.
+func TestMembersAreChecked(t *testing.T) {
+	good, other := newMember(t, "good"), newMember(t, "other")
+	list := func(id, cert string) string {
+		b, err := json.Marshal(map[string]any{"value": []any{map[string]any{"memberId": id, "status": "Active", "memberData": nil, "certificate": cert}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for _, test := range []struct{ body, says string }{
+		{list(good.ID(), string(good.CertificatePEM())), ""},
+		{list(other.ID(), string(good.CertificatePEM())), "has the id " + good.ID()[:12]},
+		{list(good.ID(), "x"), "certificate of member " + good.ID()[:12]},
+	} {
+		client := canned(t, func(r *http.Request, _ int) (*http.Response, error) { return respond(r, 200, nil, test.body), nil })
+		members, err := client.Members(t.Context())
+		if test.says != "" {
+			wantText(t, err, "governance: list members: ", test.says)
+		} else if err != nil || len(members) != 1 || members[0].Name() != good.ID()[:12]+"..." {
+			t.Errorf("%+v, %v", members, err)
+		}
+	}
+}
+
+// TestBallotTexts tells the two usual ballots from a member's own script.
+func TestBallotTexts(t *testing.T) {
+	m := newMember(t, "voter")
+	for script, want := range map[string]governance.Vote{
+		"export function vote (proposal, proposerId) { return true }":     governance.VoteAccept,
+		"export function vote (proposal, proposerId) { return false }\n":  governance.VoteReject,
+		"export function vote (proposal, proposerId) { return 1 === 1 }":  governance.VoteScript,
+		"export function vote(proposal, proposerId) { return true }":      governance.VoteScript,
+		"export function vote (proposal, proposerId) { return true } // ": governance.VoteScript,
+	} {
+		client := canned(t, func(r *http.Request, _ int) (*http.Response, error) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/actions"):
+				return respond(r, 200, nil, `{"actions":[{"name":"x","args":null}]}`), nil
+			case strings.HasSuffix(r.URL.Path, "/members"):
+				b, err := json.Marshal(map[string]any{"value": []any{map[string]any{"memberId": m.ID(), "status": "Active", "certificate": string(m.CertificatePEM())}}})
+				return respond(r, 200, nil, string(b)), err
+			}
+			return respond(r, 200, nil, script), nil
+		})
+		ballots, err := client.Proposal(strings.Repeat("ab", 32)).Ballots(t.Context())
+		if err != nil || len(ballots) != 1 || ballots[0].Vote != want {
+			t.Errorf("%q: %+v, %v", script, ballots, err)
 		}
 	}
 }

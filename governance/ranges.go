@@ -60,7 +60,7 @@ func (r *rangeReader) page(ctx context.Context, v any) error {
 		case err == nil && a.status != http.StatusAccepted:
 			return a.json(c.op, v)
 		case err == nil:
-			if after := parseRetryAfter(a.header, r.wire.now()); after > 0 {
+			if after := parseRetryAfter(a.header, time.Now()); after > 0 {
 				b.ceiling = min(after, maxRetryAfter)
 			}
 			err = fmt.Errorf("governance: %s: the service is still fetching the range", c.op)

@@ -63,7 +63,7 @@ func (r *RoomClient) tokenQuery(t TokenRequest) (string, error) {
 	if t.Lifetime <= 0 {
 		t.Lifetime = tokenLifetime
 	}
-	now := r.wire.now()
+	now := time.Now()
 	seconds := func(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) }
 	params := []struct{ name, what, value string }{
 		{"nbf", "start", seconds(now)},

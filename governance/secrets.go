@@ -2,6 +2,7 @@ package governance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"unicode/utf16"
@@ -49,10 +50,10 @@ func (c *ContractClient) PutSecret(ctx context.Context, name string, value strin
 // checkSecret never puts the value into an error.
 func checkSecret(value string) error {
 	if value == "" {
-		return fmt.Errorf("the value is empty")
+		return errors.New("the value is empty")
 	}
 	if !utf8.ValidString(value) {
-		return fmt.Errorf("the value is not valid UTF-8; encode it, for instance in base64")
+		return errors.New("the value is not valid UTF-8; encode it, for instance in base64")
 	}
 	n := 0
 	for _, r := range value {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/cleanroom-go/sdk/internal/cose"
 )
@@ -21,7 +22,7 @@ func (c *Client) signed(op, path string, h cose.Header, payload any) (call, erro
 		}
 	}
 	h.KeyID = c.member.id
-	h.CreatedAt = c.wire.now().Unix()
+	h.CreatedAt = time.Now().Unix()
 	msg, err := cose.Sign(c.member.key, h, body)
 	if err != nil {
 		return call{}, fmt.Errorf("governance: %s: %w", op, err)

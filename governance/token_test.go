@@ -35,7 +35,7 @@ func checkToken(t testing.TB, token string, jwks []byte, kid string, want map[st
 	if len(keys) != 1 {
 		t.Fatalf("%d published keys are called %s", len(keys), kid)
 	}
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.PS256})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.PS256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ type wire struct {
 	poll      time.Duration
 	log       *slog.Logger
 
-	now   func() time.Time
+	// pause is a field so that tests of what is done need not wait.
 	pause func(context.Context, time.Duration) error
 }
 
@@ -48,6 +48,9 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: time.Minute,
+		// A connection that died silently is noticed while a call waits for
+		// votes, not when its minute is over.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 		// No Proxy: a proxy of the environment has no say in who carries votes
 		// and secrets, and DialContext is the way to use one on purpose.
 		TLSClientConfig: tlsConfig(u.Hostname(), roots, member),
@@ -58,7 +61,6 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 		transport: t,
 		poll:      o.PollInterval,
 		log:       o.Logger,
-		now:       time.Now,
 		pause:     pause,
 	}
 	if w.poll <= 0 {
