@@ -146,7 +146,7 @@ var driverDebugs = os.Getenv("PQGO_DEBUG") == "1"
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.connect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("dbsecret: connect to %s: %w", c.target(), explain(err))
+		return nil, fmt.Errorf("dbsecret: connect to %s: %w", c.target(), err)
 	}
 	return conn, nil
 }
@@ -185,7 +185,10 @@ func (c *Connector) login(ctx context.Context, plain []byte) (driver.Conn, error
 			break
 		}
 	}
-	return conn, err
+	if err != nil {
+		return nil, explainConnect(err)
+	}
+	return conn, nil
 }
 
 // open runs the driver for one attempt. The configuration is a value, so no
@@ -201,7 +204,7 @@ func (c *Connector) open(ctx context.Context, password string) (conn driver.Conn
 	connector.Dialer(s)
 	defer func() { // see guard.go
 		if r := recover(); r != nil {
-			s.close()
+			s.drop()
 			conn, err = nil, panicError(r)
 		}
 	}()

@@ -17,8 +17,8 @@ func refusesPassword(err error) bool {
 	return errors.As(err, &pe) && (pe.Code == "28P01" || pe.Code == "28000")
 }
 
-// explain adds what to do about the causes that people meet.
-func explain(err error) error {
+// explainConnect adds what to do about what people meet when they connect.
+func explainConnect(err error) error {
 	var (
 		name    x509.HostnameError
 		unknown x509.UnknownAuthorityError
@@ -36,7 +36,7 @@ func explain(err error) error {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		remedy = "renew the server's certificate, and compare the clocks"
 	case errors.As(err, &pe):
-		remedy = sqlStateRemedies[string(pe.Code)]
+		remedy = connectRemedies[string(pe.Code)]
 	case errors.As(err, &lookup):
 		remedy = "check the document's dbEndpoint, or give the address in dbIP: a room may have no name resolution"
 	case errors.As(err, &network) && network.Op == "dial":
@@ -50,7 +50,22 @@ func explain(err error) error {
 	return fmt.Errorf("%w; %s", err, remedy)
 }
 
-var sqlStateRemedies = map[string]string{
+// explainQuery does the same for a query on an open connection.
+func explainQuery(err error) error {
+	var pe *pq.Error
+	if !errors.As(err, &pe) || queryRemedies[string(pe.Code)] == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, queryRemedies[string(pe.Code)])
+}
+
+var queryRemedies = map[string]string{
+	"42501": "the owner of the database must grant SELECT to dbUser",
+	"42703": "check the query's columns; text in double quotes is a column's name too, so pass values as arguments",
+	"42P01": "check the query's tables, and the document's dbName",
+}
+
+var connectRemedies = map[string]string{
 	"28P01": "the server refused the wrapped password; have the publisher wrap the current one",
 	"28000": "the server does not let this user in from here; check dbUser, and the server's pg_hba.conf",
 	"3D000": "check the document's dbName",

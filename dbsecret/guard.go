@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"sync/atomic"
 )
 
 // The database belongs to another party, and lib/pq panics on malformed
@@ -44,7 +43,6 @@ type (
 type guardedConn struct {
 	pqConn
 	session *session
-	broken  atomic.Bool
 }
 
 type guardedStmt struct {
@@ -72,8 +70,7 @@ var (
 // guard is deferred around every call that reads from the server.
 func (c *guardedConn) guard(err *error) {
 	if r := recover(); r != nil {
-		c.broken.Store(true)
-		c.session.close()
+		c.session.drop()
 		*err = panicError(r)
 	}
 }
@@ -85,10 +82,10 @@ func panicError(r any) error {
 	return fmt.Errorf("the server sent a malformed message: %v", r)
 }
 
-func (c *guardedConn) IsValid() bool { return !c.broken.Load() && c.pqConn.IsValid() }
+func (c *guardedConn) IsValid() bool { return !c.session.broken.Load() && c.pqConn.IsValid() }
 
 func (c *guardedConn) ResetSession(ctx context.Context) error {
-	if c.broken.Load() {
+	if c.session.broken.Load() {
 		return driver.ErrBadConn
 	}
 	return c.pqConn.ResetSession(ctx)

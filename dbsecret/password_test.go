@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -199,12 +200,15 @@ type failing struct{ err error }
 func (f failing) Unwrap(context.Context, skr.SecretRef) ([]byte, error) { return nil, f.err }
 
 func TestUnwrapError(t *testing.T) {
-	denied := errors.New("skr: release denied")
+	denied := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no route to the vault")}
 	err := open(t, documentAt(1), failing{denied}, nil).PingContext(t.Context())
 	if !errors.Is(err, denied) {
 		t.Errorf("got %v", err)
 	}
 	wantError(t, err, "dbsecret: connect to localhost:1", "unwrap the password", passwordRef().String())
+	if strings.Contains(err.Error(), "dbEndpoint") {
+		t.Errorf("the advice is for another connection: %v", err)
+	}
 }
 
 // waiting is an Unwrapper that takes as long as its context.

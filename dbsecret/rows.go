@@ -35,8 +35,8 @@ const flushSize = 64 << 10
 // value, joined by a blank and ended by a line feed. NULL is written as
 // nothing. A line feed inside a value becomes the two characters \n, a carriage
 // return \r, so that a line is always a row; nothing else is escaped. Values
-// look as PostgreSQL casts them to text, except that a timestamp with time zone
-// is RFC 3339 in UTC, whatever the session's zone is.
+// look as PostgreSQL prints them, except that a boolean is true or false, and a
+// timestamp with time zone RFC 3339 in UTC, whatever the session's zone is.
 //
 // Memory does not grow with the number of rows. If anything fails, the context
 // included, the result is zero and w holds a part that must not be used: with a
@@ -56,7 +56,7 @@ func WriteRows(ctx context.Context, w io.Writer, db Queryer, query string, args 
 	case errors.Is(err, driver.ErrBadConn):
 		err = fmt.Errorf("the connection to the database was lost: %w", err)
 	}
-	return RowsResult{}, fmt.Errorf("dbsecret: write rows: after %d rows: %w", rows, err)
+	return RowsResult{}, fmt.Errorf("dbsecret: write rows: after %d rows: %w", rows, explainQuery(err))
 }
 
 func writeRows(ctx context.Context, w io.Writer, db Queryer, query string, args []any) (result RowsResult, done int64, err error) {

@@ -117,6 +117,7 @@ func appendLine[T string | []byte](b []byte, s T) []byte {
 	return b
 }
 
+// appendFloat switches to an exponent where PostgreSQL does.
 func appendFloat(b []byte, v float64, kind string) []byte {
 	switch {
 	case math.IsInf(v, 1):
@@ -124,25 +125,38 @@ func appendFloat(b []byte, v float64, kind string) []byte {
 	case math.IsInf(v, -1):
 		return append(b, "-Infinity"...)
 	}
-	bits := 64
+	bits, limit := 64, 1e15
 	if kind == "FLOAT4" {
-		bits = 32
+		bits, limit = 32, 1e6
 	}
-	return strconv.AppendFloat(b, v, 'g', -1, bits)
+	format := byte('e')
+	if abs := math.Abs(v); abs == 0 || abs >= 1e-4 && abs < limit {
+		format = 'f'
+	}
+	return strconv.AppendFloat(b, v, format, -1, bits)
 }
 
 func appendTime(b []byte, v time.Time, kind string) []byte {
+	layout := ""
 	switch kind {
 	case "DATE":
-		return v.AppendFormat(b, "2006-01-02")
+		layout = "2006-01-02"
 	case "TIMESTAMP":
-		return v.AppendFormat(b, "2006-01-02 15:04:05.999999")
+		layout = "2006-01-02 15:04:05.999999"
 	case "TIME":
 		return v.AppendFormat(b, "15:04:05.999999")
 	case "TIMETZ":
-		return v.AppendFormat(b, "15:04:05.999999Z07:00")
+		b = v.AppendFormat(b, "15:04:05.999999-07:00")
+		return bytes.TrimSuffix(b, []byte(":00"))
+	default:
+		return v.UTC().AppendFormat(b, time.RFC3339Nano)
 	}
-	return v.UTC().AppendFormat(b, time.RFC3339Nano)
+	if v.Year() > 0 {
+		return v.AppendFormat(b, layout)
+	}
+	// The year before 1 is 0 to the time package and 1 BC to PostgreSQL.
+	b = fmt.Appendf(b, "%04d", 1-v.Year())
+	return append(v.AppendFormat(b, layout[len("2006"):]), " BC"...)
 }
 
 // columnLabel is a column's name in lowerCamelCase: "first_name" and

@@ -27,6 +27,8 @@ type session struct {
 
 	mu    sync.Mutex
 	first *cancellable
+
+	broken atomic.Bool // the server broke the protocol
 }
 
 // Dial and DialTimeout belong to the driver's interface; it prefers
@@ -63,7 +65,7 @@ func (s *session) DialContext(ctx context.Context, network, address string) (net
 		_ = secure.SetDeadline(time.Now().Add(cancelGrace))
 		return secure, nil
 	}
-	c := &cancellable{Conn: secure}
+	c := &cancellable{Conn: secure, session: s}
 	s.mu.Lock()
 	s.first = c
 	s.mu.Unlock()
@@ -79,7 +81,9 @@ func (s *session) abort() {
 	}
 }
 
-func (s *session) close() {
+// drop ends a connection whose server broke the protocol.
+func (s *session) drop() {
+	s.broken.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.first != nil {
@@ -94,10 +98,13 @@ const cancelGrace = 5 * time.Second
 
 // cancellable is a connection whose server must answer once a cancellation is
 // under way. That lasts until the client has read something and writes again:
-// then it got its answer and goes on with something else.
+// then it got its answer and goes on with something else. What is read must
+// have the protocol's frames.
 type cancellable struct {
 	net.Conn
-	state atomic.Int32 // one of the three below
+	session *session
+	frames  frames
+	state   atomic.Int32 // one of the three below
 }
 
 const (
@@ -115,6 +122,10 @@ func (c *cancellable) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && c.state.Load() == stateCancelled {
 		c.state.CompareAndSwap(stateCancelled, stateAnswering)
+	}
+	if malformed := c.frames.check(p[:n]); malformed != nil {
+		c.session.drop()
+		return 0, malformed
 	}
 	return n, err
 }

@@ -1,0 +1,57 @@
+package dbsecret
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// maxMessage bounds what the driver allocates for one message of the server,
+// such as a row: it believes any length up to 4 GiB before a byte of it has
+// come.
+const maxMessage = 256 << 20
+
+// maxPlainError bounds the one thing that has no frame. A server that cannot
+// start a process for the connection says why in plain text, behind an E.
+const maxPlainError = 8 << 10
+
+// frames follows the frames of the server's messages: a kind, and the length of
+// what follows including its own four bytes.
+type frames struct {
+	head  [5]byte
+	have  int // bytes of head
+	skip  int // bytes of the message still to come
+	plain bool
+}
+
+// check looks at what was read, before the driver does.
+func (f *frames) check(p []byte) error {
+	for len(p) > 0 {
+		if f.skip > 0 {
+			n := min(f.skip, len(p))
+			f.skip -= n
+			p = p[n:]
+			continue
+		}
+		if f.plain {
+			return io.ErrUnexpectedEOF
+		}
+		n := copy(f.head[f.have:], p)
+		p = p[n:]
+		if f.have += n; f.have < len(f.head) {
+			return nil
+		}
+		f.have = 0
+		switch length := binary.BigEndian.Uint32(f.head[1:]); {
+		case length >= 4 && length <= maxMessage:
+			f.skip = int(length) - 4
+		case f.head[0] == 'E':
+			f.skip, f.plain = maxPlainError, true
+		case length < 4:
+			return fmt.Errorf("the server sent a malformed message: its length is %d", length)
+		default:
+			return fmt.Errorf("the server announced a message of %d bytes, and %d are accepted; select fewer or shorter columns", length, maxMessage)
+		}
+	}
+	return nil
+}
