@@ -179,6 +179,7 @@ func TestVoteOnForeignData(t *testing.T) {
 // TestPendingMember keeps a contract open until a member who was let in has
 // activated itself and voted.
 func TestPendingMember(t *testing.T) {
+	t.Parallel()
 	c := newConsortium(t)
 	ctx := t.Context()
 	third := newMember(t, "third")
@@ -205,14 +206,14 @@ func TestPendingMember(t *testing.T) {
 }
 
 func TestContractIDs(t *testing.T) {
-	l, c := startLedger(t, "consumer")
+	c, _ := commonConsortium(t)
 	for _, id := range []string{"", ".", "..", "a/b", "a b", "a%2fb", "a?b", "ü", strings.Repeat("x", 257)} {
-		k := c[0].Contract(id)
+		k := c.consumer.Contract(id)
 		_, get := k.Get(t.Context())
 		_, create := k.Create(t.Context(), "data")
 		_, policy := k.ProposeCleanRoomPolicy(t.Context(), governance.HostDataPolicy("00"))
 		_, secret := k.PutSecret(t.Context(), "name", "value")
-		_, room := governance.NewRoomClient(l.env.LedgerURL(), id, l.launch("p"), &governance.RoomClientOptions{ServiceCertificate: l.env.ServiceCertificate()})
+		_, room := governance.NewRoomClient(c.env.LedgerURL(), id, c.launch("p"), &governance.RoomClientOptions{ServiceCertificate: c.env.ServiceCertificate()})
 		for i, err := range []error{get, create, policy, secret, room} {
 			if err == nil || !strings.HasPrefix(err.Error(), "governance: contract id ") {
 				t.Errorf("id %.20q, call %d: %v", id, i, err)

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/cleanroom-go/sdk/cleanroom/cleanroomtest"
 	"github.com/cleanroom-go/sdk/governance"
 )
 
@@ -265,23 +264,6 @@ func TestLostEvent(t *testing.T) {
 	c.check(c.room(id, g, l.wrap).PutEvent(t.Context(), map[string]int{"n": 1}, nil))
 	if got, _ := numbers(t, c.consumer.Contract(id), nil); !slices.Equal(got, []int{1, 1}) {
 		t.Errorf("events %v", got)
-	}
-}
-
-// TestLostIssuer is apart because it changes what belongs to all.
-func TestLostIssuer(t *testing.T) {
-	c := newConsortium(t)
-	c.accept(c.propose(c.consumer, governance.EnableOIDCIssuer("kid")), c.both()...)
-	l := &loser{lose: 1}
-	unreliable := c.unreliable(l).OIDC()
-	kid, err := unreliable.GenerateSigningKey(t.Context())
-	c.check(err)
-	l.calls = 0
-	c.check(unreliable.SetIssuerURL(t.Context(), "https://host/path"))
-	info, err := c.consumer.OIDC().Info(t.Context())
-	c.check(err)
-	if kid != "kid-1" || info.TenantIssuerURL != "https://host/path" || info.TenantID != c.memberData(cleanroomtest.Consumer).TenantID {
-		t.Errorf("kid %s, issuer %+v", kid, info)
 	}
 }
 

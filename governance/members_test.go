@@ -14,6 +14,7 @@ import (
 // TestTwoFounders opens a network with two members of the first hour: both
 // have to vote from then on.
 func TestTwoFounders(t *testing.T) {
+	t.Parallel()
 	l, c := startLedger(t, "consumer", "publisher")
 	consumer, publisher := c[0], c[1]
 	ctx := t.Context()
@@ -27,6 +28,11 @@ func TestTwoFounders(t *testing.T) {
 	wantCode(t, err, "FrontendNotOpen")
 	_, err = consumer.Propose(ctx, governance.OpenService(l.env.ServiceCertificate()))
 	wantCode(t, err, "InvalidAuthenticationInfo") // nobody is active
+	ending, cancel := context.WithCancel(ctx)
+	watcher := l.client(consumer.Member(), beforeCall("/node/ready/app", 3, cancel))
+	if err := watcher.WaitReady(ending); !errors.Is(err, context.Canceled) {
+		t.Errorf("want the end of the context, got %v", err)
+	}
 
 	l.check(consumer.Activate(ctx))
 	l.check(publisher.Activate(ctx))
@@ -50,20 +56,8 @@ func TestTwoFounders(t *testing.T) {
 	}
 }
 
-func TestWaitReadyEndsWithTheContext(t *testing.T) {
-	l, c := startLedger(t, "consumer")
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c[0].WaitReady(ctx) }()
-	_, err := c[0].ServiceInfo(t.Context())
-	l.check(err)
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("want the end of the context, got %v", err)
-	}
-}
-
 func TestMembers(t *testing.T) {
+	t.Parallel()
 	c := newConsortium(t)
 	ctx := t.Context()
 	guestMember := newMember(t, "auditor")

@@ -8,6 +8,7 @@ import (
 )
 
 func TestIssuer(t *testing.T) {
+	t.Parallel()
 	c := newConsortium(t)
 	ctx := t.Context()
 	oidc := c.publisher.OIDC()
@@ -22,8 +23,18 @@ func TestIssuer(t *testing.T) {
 	wantCode(t, err, "SigningKeyNotAvailable")
 
 	c.accept(c.propose(c.consumer, governance.EnableOIDCIssuer("k1")), c.both()...)
-	kid, err := oidc.GenerateSigningKey(ctx)
+	// The answer to the first call is lost: still one key, and one URL.
+	lost := &loser{lose: 1}
+	unreliable := c.client(c.publisher.Member(), lost.wrap).OIDC()
+	kid, err := unreliable.GenerateSigningKey(ctx)
 	c.check(err)
+	lost.calls = 0
+	c.check(unreliable.SetIssuerURL(ctx, "https://host/path"))
+	info, err = oidc.Info(ctx)
+	c.check(err)
+	if want := (governance.IssuerInfo{Enabled: true, TenantID: c.memberData("publisher").TenantID, TenantIssuerURL: "https://host/path"}); *info != want {
+		t.Errorf("issuer %+v, want %+v", *info, want)
+	}
 	same, err := c.consumer.OIDC().GenerateSigningKey(ctx)
 	c.check(err)
 	if kid != "k1-1" || same != kid {

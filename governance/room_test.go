@@ -254,6 +254,7 @@ func TestRoomsDoNotShare(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
+	t.Parallel()
 	c := newConsortium(t)
 	const id = "k"
 	room := c.agreedRoom(id, nil)

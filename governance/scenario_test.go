@@ -12,6 +12,7 @@ import (
 // TestScenario goes the way of a collaboration, from a new network to a room
 // that gets its secret and its token.
 func TestScenario(t *testing.T) {
+	t.Parallel()
 	c := newConsortium(t)
 	ctx := t.Context()
 	const id = "collab1"
