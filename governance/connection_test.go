@@ -161,10 +161,10 @@ func TestUnreachable(t *testing.T) {
 }
 
 // otherService is a TLS server with the handler, and a client that trusts it.
-func otherService(t *testing.T, handler http.HandlerFunc, dialled *[]string) *governance.Client {
+func otherService(t *testing.T, http2 bool, handler http.HandlerFunc, dialled *[]string) *governance.Client {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
-	server.EnableHTTP2 = true
+	server.EnableHTTP2 = http2
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	var mu sync.Mutex
@@ -184,13 +184,41 @@ func otherService(t *testing.T, handler http.HandlerFunc, dialled *[]string) *go
 	return client
 }
 
+// TestKeepAlive keeps the one connection through answers of all kinds, with
+// either version of HTTP.
+func TestKeepAlive(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		var dialled []string
+		var calls atomic.Int64
+		client := otherService(t, http2, func(w http.ResponseWriter, r *http.Request) {
+			if (r.ProtoMajor == 2) != http2 {
+				t.Errorf("the request came by %s", r.Proto)
+			}
+			switch n := calls.Add(1); {
+			case n%3 == 0:
+				_, _ = w.Write([]byte(networkJSON))
+			case n%3 == 1:
+				w.WriteHeader(http.StatusNoContent)
+			default:
+				http.Error(w, strings.Repeat("x", 100_000), http.StatusNotFound)
+			}
+		}, &dialled)
+		for range 9 {
+			_, _ = client.Network(t.Context())
+		}
+		if calls.Load() != 9 || len(dialled) != 1 {
+			t.Errorf("%d calls over %d connections", calls.Load(), len(dialled))
+		}
+	}
+}
+
 // TestNoRedirect answers every call with the way to another host, which must
 // not be asked.
 func TestNoRedirect(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		var dialled []string
 		var calls atomic.Int64
-		client := otherService(t, func(w http.ResponseWriter, r *http.Request) {
+		client := otherService(t, true, func(w http.ResponseWriter, r *http.Request) {
 			calls.Add(1)
 			w.Header().Set("Location", "https://elsewhere.example.com"+r.URL.Path)
 			w.WriteHeader(status)
@@ -226,7 +254,7 @@ func TestForeignAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var dialled []string
-			client := otherService(t, test.handler, &dialled)
+			client := otherService(t, true, test.handler, &dialled)
 			_, err := client.Contract("k").Get(t.Context())
 			wantText(t, err, "governance: read contract k: ", test.says)
 		})
