@@ -49,6 +49,9 @@ type Options struct {
 // The password is unwrapped at the first connection and kept, redacted, until
 // Close. When the server refuses a kept password (SQLSTATE 28P01 or 28000), it
 // is unwrapped once more: it may have been rotated.
+//
+// The connections are lib/pq's behind a guard, so that its functions that take a
+// driver.Conn (notices, notifications) do not know them.
 type Connector struct {
 	doc      Document
 	tls      *tls.Config // nil: sslMode "disable"

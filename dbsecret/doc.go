@@ -31,6 +31,14 @@
 // file or client certificate in the home directory is read. The one variable
 // that makes lib/pq print passwords, PQGO_DEBUG, makes Connect refuse.
 //
+// # What the server can do to the room
+//
+// It belongs to another party, so nothing it sends is trusted. A message that
+// makes the driver panic is an error, in whichever goroutine it is read; one of
+// more than 256 MiB is refused before memory is taken for it; and a server that
+// meets a cancellation with silence, or with rows for ever, is left after five
+// seconds.
+//
 // # Where the password lives
 //
 // Wrapped, in the publisher's key vault. The connector holds it in a form that

@@ -38,9 +38,10 @@ const flushSize = 64 << 10
 // look as PostgreSQL prints them, except that a boolean is true or false, and a
 // timestamp with time zone RFC 3339 in UTC, whatever the session's zone is.
 //
-// Memory does not grow with the number of rows. If anything fails, the context
-// included, the result is zero and w holds a part that must not be used: with a
-// datasink, call WriteRows inside WriteFile, which then commits nothing.
+// Memory does not grow with the number of rows; one row may have 256 MiB. If
+// anything fails, the context included, the result is zero and w holds a part
+// that must not be used: with a datasink, call WriteRows inside WriteFile, which
+// then commits nothing.
 //
 // Put ORDER BY into the query, for without it the order is any; and pass values
 // as arguments ("WHERE gender = $1"), for in SQL "Female" in double quotes is a
