@@ -61,7 +61,7 @@ func (k *DEK) Close() {
 
 func (k *DEK) closed() bool { return k.hold == nil || k.hold().Len() == 0 }
 
-// The textual forms of a key show no part of it.
+// String and the other textual forms of a key show no part of it.
 func (k DEK) String() string               { return redact.Text }
 func (k DEK) GoString() string             { return redact.Text }
 func (k DEK) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redact.Text) }
