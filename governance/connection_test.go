@@ -93,7 +93,7 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("%s: %v", endpoint, err)
 		}
 	}
-	for name, text := range map[string]string{"absent": "", "garbage": "x", "empty block": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "key": string(keysOf(t).PrivateKeyPEM)} {
+	for name, text := range map[string]string{"absent": "", "garbage": "x", "empty block": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "key": string(keysOf(t).PrivateKeyPEM())} {
 		_, err := governance.NewClient("https://host", member, &governance.ClientOptions{ServiceCertificate: []byte(text)})
 		wantText(t, err, "governance: service certificate: ", "operator")
 		if name == "absent" {

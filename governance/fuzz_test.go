@@ -212,8 +212,8 @@ func FuzzMember(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(keys.CertificatePEM, keys.PrivateKeyPEM)
-	f.Add(keys.PrivateKeyPEM, keys.CertificatePEM)
+	f.Add(keys.CertificatePEM, keys.PrivateKeyPEM())
+	f.Add(keys.PrivateKeyPEM(), keys.CertificatePEM)
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"), []byte("-----BEGIN EC PARAMETERS-----\nBgUrgQQAIg==\n-----END EC PARAMETERS-----\n"))
 	f.Add([]byte(nil), []byte("-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"))
 	f.Fuzz(func(t *testing.T, cert, key []byte) {

@@ -23,8 +23,24 @@ import (
 type MemberKeys struct {
 	// CertificatePEM is self-signed and public: the other members propose it.
 	CertificatePEM []byte
-	// PrivateKeyPEM is the key in SEC 1. Write it with mode 0600.
-	PrivateKeyPEM []byte
+
+	private *redact.Secret
+}
+
+// PrivateKeyPEM is a copy of the key in SEC 1, nil after Close. Write it with
+// mode 0600, and clear it after use.
+func (k *MemberKeys) PrivateKeyPEM() []byte {
+	if k.private == nil {
+		return nil
+	}
+	return k.private.Clone()
+}
+
+// Close clears the key. Members made of the pair before keep their own.
+func (k *MemberKeys) Close() {
+	if k.private != nil {
+		k.private.Close()
+	}
 }
 
 // MemberKeysOptions may be nil.
@@ -69,7 +85,7 @@ func GenerateMemberKeys(name string, opts *MemberKeysOptions) (*MemberKeys, erro
 	defer clear(der)
 	return &MemberKeys{
 		CertificatePEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		PrivateKeyPEM:  pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}),
+		private:        redact.New(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),
 	}, nil
 }
 
@@ -93,7 +109,9 @@ func selfSigned(name string, key *ecdsa.PrivateKey, validity time.Duration) ([]b
 
 // Member is the identity made of the pair.
 func (k *MemberKeys) Member() (*Member, error) {
-	return ParseMember(k.CertificatePEM, k.PrivateKeyPEM)
+	key := k.PrivateKeyPEM()
+	defer redact.Clear(key)
+	return ParseMember(k.CertificatePEM, key)
 }
 
 func (k MemberKeys) String() string {

@@ -53,7 +53,7 @@ func TestGenerateMemberKeys(t *testing.T) {
 // TestParseMember reads the forms in which key tools write.
 func TestParseMember(t *testing.T) {
 	keys := keysOf(t)
-	block, _ := pem.Decode(keys.PrivateKeyPEM)
+	block, _ := pem.Decode(keys.PrivateKeyPEM())
 	key, err := x509.ParseECPrivateKey(block.Bytes)
 	if err != nil {
 		t.Fatal(err)
@@ -65,11 +65,11 @@ func TestParseMember(t *testing.T) {
 	encode := func(kind string, b []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}) }
 	parameters := encode("EC PARAMETERS", []byte{6, 5, 0x2b, 0x81, 4, 0, 0x22})
 	good := map[string][]byte{
-		"SEC 1":            keys.PrivateKeyPEM,
-		"as OpenSSL":       append(parameters, keys.PrivateKeyPEM...),
+		"SEC 1":            keys.PrivateKeyPEM(),
+		"as OpenSSL":       append(parameters, keys.PrivateKeyPEM()...),
 		"PKCS #8":          encode("PRIVATE KEY", pkcs8),
-		"text before":      append([]byte("some text\n"), keys.PrivateKeyPEM...),
-		"Windows line end": bytes.ReplaceAll(keys.PrivateKeyPEM, []byte("\n"), []byte("\r\n")),
+		"text before":      append([]byte("some text\n"), keys.PrivateKeyPEM()...),
+		"Windows line end": bytes.ReplaceAll(keys.PrivateKeyPEM(), []byte("\n"), []byte("\r\n")),
 	}
 	for name, text := range good {
 		if _, err := governance.ParseMember(keys.CertificatePEM, text); err != nil {
@@ -88,10 +88,10 @@ func TestParseMember(t *testing.T) {
 		"damaged SEC 1":        {keys.CertificatePEM, encode("EC PRIVATE KEY", block.Bytes[:40]), "member key: the EC PRIVATE KEY block is damaged"},
 		"damaged PKCS #8":      {keys.CertificatePEM, encode("PRIVATE KEY", pkcs8[:40]), "member key: the PRIVATE KEY block is damaged"},
 		"encrypted":            {keys.CertificatePEM, encode("ENCRYPTED PRIVATE KEY", pkcs8), "member key: the key is encrypted"},
-		"key of another":       {keys.CertificatePEM, keysOf(t).PrivateKeyPEM, "member key: it does not belong to the certificate"},
-		"no certificate":       {nil, keys.PrivateKeyPEM, "member certificate: no PEM block of type CERTIFICATE"},
-		"damaged certificate":  {encode("CERTIFICATE", []byte("x")), keys.PrivateKeyPEM, "member certificate: "},
-		"key for certificate":  {keys.PrivateKeyPEM, keys.PrivateKeyPEM, "member certificate: no PEM block of type CERTIFICATE"},
+		"key of another":       {keys.CertificatePEM, keysOf(t).PrivateKeyPEM(), "member key: it does not belong to the certificate"},
+		"no certificate":       {nil, keys.PrivateKeyPEM(), "member certificate: no PEM block of type CERTIFICATE"},
+		"damaged certificate":  {encode("CERTIFICATE", []byte("x")), keys.PrivateKeyPEM(), "member certificate: "},
+		"key for certificate":  {keys.PrivateKeyPEM(), keys.PrivateKeyPEM(), "member certificate: no PEM block of type CERTIFICATE"},
 		"certificate for keys": {keys.CertificatePEM, keys.CertificatePEM, "member key: no PEM block"},
 	}
 	for name, test := range bad {
@@ -115,8 +115,8 @@ func TestLoadMember(t *testing.T) {
 		}
 		return path
 	}
-	cert, key := file("cert.pem", keys.CertificatePEM), file("key.pem", keys.PrivateKeyPEM)
-	garbage, other := file("garbage.pem", []byte("CANARY")), file("other.pem", keysOf(t).PrivateKeyPEM)
+	cert, key := file("cert.pem", keys.CertificatePEM), file("key.pem", keys.PrivateKeyPEM())
+	garbage, other := file("garbage.pem", []byte("CANARY")), file("other.pem", keysOf(t).PrivateKeyPEM())
 	absent := filepath.Join(dir, "absent.pem")
 	if _, err := governance.LoadMember(cert, key); err != nil {
 		t.Fatal(err)
@@ -157,16 +157,16 @@ func TestNothingPrintsKeys(t *testing.T) {
 	keys := keysOf(t)
 	member, err := keys.Member()
 	c.check(err)
-	block, _ := pem.Decode(keys.PrivateKeyPEM)
+	block, _ := pem.Decode(keys.PrivateKeyPEM())
 	key, err := x509.ParseECPrivateKey(block.Bytes)
 	c.check(err)
 	scalar, err := key.Bytes()
 	c.check(err)
 	// The key as text, as bytes in hex and in decimal, and as a number.
 	canaries := []string{
-		strings.Split(string(keys.PrivateKeyPEM), "\n")[1],
-		fmt.Sprintf("%x", scalar), fmt.Sprintf("%x", keys.PrivateKeyPEM[:40]),
-		strings.Trim(fmt.Sprint(scalar[:16]), "[]"), strings.Trim(fmt.Sprint(keys.PrivateKeyPEM[30:60]), "[]"),
+		strings.Split(string(keys.PrivateKeyPEM()), "\n")[1],
+		fmt.Sprintf("%x", scalar), fmt.Sprintf("%x", keys.PrivateKeyPEM()[:40]),
+		strings.Trim(fmt.Sprint(scalar[:16]), "[]"), strings.Trim(fmt.Sprint(keys.PrivateKeyPEM()[30:60]), "[]"),
 		new(big.Int).SetBytes(scalar).String(),
 	}
 	room := c.agreedRoom(id, nil)
@@ -174,6 +174,7 @@ func TestNothingPrintsKeys(t *testing.T) {
 	c.check(err)
 	type holder struct {
 		Keys   *governance.MemberKeys
+		keys   *governance.MemberKeys
 		Value  governance.MemberKeys
 		Member *governance.Member
 		member *governance.Member
@@ -183,7 +184,7 @@ func TestNothingPrintsKeys(t *testing.T) {
 	client := c.client(member, nil)
 	for name, v := range map[string]any{
 		"keys": keys, "keys by value": *keys, "member": member, "member by value": *member, "client": client, "room": room,
-		"holder": holder{keys, *keys, member, member, client, room}, "list": []any{keys, *keys, member},
+		"holder": holder{keys, keys, *keys, member, member, client, room}, "list": []any{keys, *keys, member},
 	} {
 		text := printed(v)
 		for i, canary := range canaries {

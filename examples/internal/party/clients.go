@@ -31,11 +31,12 @@ func (p *Party) MakeKeys(context.Context) error {
 		if err != nil {
 			return err
 		}
+		defer keys.Close()
 		if err := os.WriteFile(p.Own(certFile), keys.CertificatePEM, 0o644); err != nil {
 			return err
 		}
 		// Last, since it is what the next run looks for.
-		if err := os.WriteFile(p.Own(keyFile), keys.PrivateKeyPEM, 0o600); err != nil {
+		if err := os.WriteFile(p.Own(keyFile), keys.PrivateKeyPEM(), 0o600); err != nil {
 			return err
 		}
 	}
