@@ -153,13 +153,11 @@ func allocated(f func()) uint64 {
 }
 
 // A document is written only if it can be read back.
-func TestEncodeBounds(t *testing.T) {
-	for name, word := range map[string]string{"bytes": strings.Repeat("x", MaxDocumentSize), "structure": strings.Repeat("-", maxStructure)} {
-		s := consumerDocument(t)
-		s.Applications[0].Command = []string{word}
-		if b, err := s.Encode(); err == nil || !strings.Contains(err.Error(), "can be read back") {
-			t.Errorf("%s: wrote %d bytes, %v", name, len(b), err)
-		}
+func TestEncodeBound(t *testing.T) {
+	s := consumerDocument(t)
+	s.Applications[0].Command = []string{strings.Repeat("-", maxStructure)}
+	if b, err := s.Encode(); err == nil || !strings.Contains(err.Error(), "can be read back") {
+		t.Errorf("wrote %d bytes, %v", len(b), err)
 	}
 }
 

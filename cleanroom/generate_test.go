@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cleanroom-go/sdk/governance"
@@ -61,11 +62,20 @@ func testOptions(t testing.TB) GenerateOptions {
 	}
 }
 
+var deployment struct {
+	once sync.Once
+	*Deployment
+}
+
+// testDeployment is made once; nobody may change it.
 func testDeployment(t testing.TB) *Deployment {
 	t.Helper()
-	d, err := Generate(mergedDocument(t), testOptions(t))
-	must(t, err)
-	return d
+	deployment.once.Do(func() {
+		d, err := Generate(mergedDocument(t), testOptions(t))
+		must(t, err)
+		deployment.Deployment = d
+	})
+	return deployment.Deployment
 }
 
 // The files are what both parties vote on: a change of one byte is a change of
@@ -347,9 +357,10 @@ func TestGenerateRefuses(t *testing.T) {
 		})},
 		{"template too long", "the platform accepts", app(func(a *Application) { a.Command = []string{strings.Repeat("x", maxJSON)} })},
 	}
+	good := mergedDocument(t)
 	for _, c := range cases {
 		opts := testOptions(t)
-		in := &inputs{mergedDocument(t), &opts}
+		in := &inputs{good.clone(), &opts}
 		c.change(in)
 		d, err := Generate(in.s, opts)
 		if err == nil || d != nil || !strings.Contains(err.Error(), c.say) || !strings.HasPrefix(err.Error(), "cleanroom: generate deployment of contract") {

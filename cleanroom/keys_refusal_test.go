@@ -26,6 +26,8 @@ import (
 func testChangedAnswers(u *vaultUser) {
 	policy := u.policyFor(u.env.Launch([]byte("package policy\n")))
 	wide := base64.RawURLEncoding.EncodeToString(u.policyFor(u.env.Launch([]byte("a")), u.env.Launch([]byte("b"))).Encode())
+	_, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("changed"), policy)
+	u.must(err)
 	for name, c := range map[string]struct {
 		edit func(key, attributes, bundle map[string]any)
 		say  string
@@ -46,18 +48,10 @@ func testChangedAnswers(u *vaultUser) {
 		"huge modulus":  {func(key, _, _ map[string]any) { key["n"] = strings.Repeat("_", 2000) }, "without an RSA public key"},
 		"huge exponent": {func(key, _, _ map[string]any) { key["e"] = "_____w" }, "without an RSA public key"},
 		"short modulus": {func(key, _, _ map[string]any) { key["n"] = "____________" }, "RSA-HSM of 72 bits"},
-		"other modulus": {func(key, _, _ map[string]any) {
-			key["n"] = base64.RawURLEncoding.EncodeToString(testRSA(u.T, 2048).N.Bytes())
-		}, "somebody else imports"},
 	} {
-		u.must(u.env.ResetVault(u.party.Name))
-		read := 0
 		u.hold(func(req *http.Request, _ []byte) *http.Response {
 			if req.Method != http.MethodGet || !strings.HasPrefix(req.URL.Path, "/keys/changed") || req.Header.Get("Authorization") == "" {
 				return nil
-			}
-			if read++; read == 1 {
-				return nil // not there yet
 			}
 			return u.edited(req, func(bundle map[string]any) {
 				key, _ := bundle["key"].(map[string]any)
@@ -66,7 +60,7 @@ func testChangedAnswers(u *vaultUser) {
 			})
 		}, nil)
 		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("changed"), policy)
-		if err == nil || pub != nil || !strings.Contains(err.Error(), c.say) || !strings.Contains(err.Error(), "read back") {
+		if err == nil || pub != nil || !strings.Contains(err.Error(), c.say) || !strings.HasPrefix(err.Error(), "cleanroom: import KEK") {
 			u.Errorf("%s: want %q, got %v", name, c.say, err)
 		}
 	}

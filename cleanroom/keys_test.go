@@ -189,6 +189,9 @@ func testUnusableKeys(u *vaultUser) {
 		if got := strings.Join(failed, " "); got != c.failed || !strings.Contains(err.Error(), c.remedy) {
 			u.Errorf("%s: want %s, got %s: %v", c.name, c.failed, got, err)
 		}
+		if c.name != "plain" && c.name != "decrypting" {
+			continue // one of each remedy
+		}
 		ref, _, err := u.keys(cleanroom.KeysOptions{Rotate: true}).ImportKEK(u.Context(), u.kek(c.name), policy)
 		if c.remedy != "KeysOptions.Rotate" {
 			// The vault keeps what a key once was; nothing was changed.

@@ -14,16 +14,19 @@ import (
 	"github.com/cleanroom-go/sdk/governance"
 )
 
-// proposal is what an attacker may change before the other party votes.
+// proposal is what an attacker may change before the other party votes, and
+// what that party has itself.
 type proposal struct {
 	template []byte
 	policy   governance.PolicyUpdate
+	contract *Specification
 }
 
-func goodProposal(t testing.TB) *proposal {
+// goodProposal may be changed, but for the contract.
+func goodProposal(t testing.TB, contract *Specification) *proposal {
 	t.Helper()
 	d := testDeployment(t)
-	return &proposal{d.Template, governance.PolicyUpdate{Type: d.GovernancePolicy.Type, Claims: maps.Clone(d.GovernancePolicy.Claims)}}
+	return &proposal{d.Template, governance.PolicyUpdate{Type: d.GovernancePolicy.Type, Claims: maps.Clone(d.GovernancePolicy.Claims)}, contract}
 }
 
 // setPolicy puts a policy text into the template.
@@ -36,7 +39,7 @@ func (p *proposal) setPolicy(t testing.TB, text string) {
 }
 
 func (p *proposal) verify(t testing.TB) ([]Check, error) {
-	return VerifyProposals(VerifyInput{mergedDocument(t), testOptions(t), p.template, p.policy})
+	return VerifyProposals(VerifyInput{p.contract, testOptions(t), p.template, p.policy})
 }
 
 // allowAll is the development policy of the reference tools, built from what
@@ -326,7 +329,8 @@ func claimMutations() []mutation {
 // TestVerifyProposals is the vote of a party that expects to be deceived: one
 // thing of a good proposal is changed at a time.
 func TestVerifyProposals(t *testing.T) {
-	good := goodProposal(t)
+	contract := mergedDocument(t)
+	good := goodProposal(t, contract)
 	expected, err := good.verify(t)
 	must(t, err)
 	if len(expected) != 12 {
@@ -354,7 +358,7 @@ func TestVerifyProposals(t *testing.T) {
 		t.Errorf("%d mutations, want 176", len(all))
 	}
 	for _, m := range all {
-		p := goodProposal(t)
+		p := goodProposal(t, contract)
 		m.change(t, p)
 		checks, err := p.verify(t)
 		var denied *DeniedError
@@ -407,7 +411,7 @@ func TestVerifyProposalsAccepts(t *testing.T) {
 		"lists":         func(p *proposal) { p.policy.Claims[governance.ClaimDebuggable] = []any{false} },
 		"policy type":   func(p *proposal) { p.policy.PolicyType = "snp-caci" },
 	} {
-		p := goodProposal(t)
+		p := goodProposal(t, mergedDocument(t))
 		change(p)
 		checks, err := p.verify(t)
 		if err != nil || slices.ContainsFunc(checks, func(c Check) bool { return !c.OK() || c.Remedy != "" }) {
@@ -419,7 +423,7 @@ func TestVerifyProposalsAccepts(t *testing.T) {
 // The voter's own inputs decide, and what is wrong with them is no reason to
 // vote no.
 func TestVerifyProposalsWithOwnInputs(t *testing.T) {
-	good := goodProposal(t)
+	good := goodProposal(t, mergedDocument(t))
 	in := VerifyInput{mergedDocument(t), testOptions(t), good.template, good.policy}
 	var denied *DeniedError
 
@@ -462,7 +466,7 @@ func TestDenialGolden(t *testing.T) {
 			continue
 		}
 		delete(wanted, m.name)
-		p := goodProposal(t)
+		p := goodProposal(t, mergedDocument(t))
 		m.change(t, p)
 		_, err := p.verify(t)
 		golden(t, file, []byte(fmt.Sprintln(err)))
