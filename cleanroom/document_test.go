@@ -161,6 +161,33 @@ func TestEncodeBound(t *testing.T) {
 	}
 }
 
+// Validating a document costs what reading it did, however many references do
+// not hold.
+func TestValidateBound(t *testing.T) {
+	s := consumerDocument(t)
+	sink, app := s.Datasinks[0], &s.Applications[0]
+	stranger := *sink.Identity
+	stranger.Name = "stranger"
+	sink.Identity = &stranger
+	for i := range 5000 {
+		id := s.Identities[1]
+		id.Name = fmt.Sprintf("identity-%d", i)
+		s.Identities = append(s.Identities, id)
+		sink.Name = fmt.Sprintf("sink-%d", i)
+		s.Datasinks = append(s.Datasinks, sink)
+		app.Datasinks = append(app.Datasinks, Mount{fmt.Sprintf("nowhere-%d", i), fmt.Sprintf("/mnt/%d", i)})
+	}
+	var issues []Issue
+	var err error
+	used := allocated(func() { issues, err = s.Validate(nil) })
+	if len(issues) != 10000 || used > 64 {
+		t.Errorf("%d issues, %d MiB allocated", len(issues), used)
+	}
+	if text := fmt.Sprint(err); len(text) > 1<<14 || !strings.Contains(text, "10000 errors") || !strings.HasSuffix(text, "and 9980 more") {
+		t.Errorf("an error of %d bytes", len(text))
+	}
+}
+
 // The discriminator of a union counts by what it says, not by the name of the
 // anchor that says it.
 func TestUnionThroughAlias(t *testing.T) {

@@ -21,13 +21,13 @@ type MergeConflict struct {
 // MergeConflictError lists every conflict of a merge.
 type MergeConflictError struct{ Conflicts []MergeConflict }
 
-// Error names each conflict on a line.
+// Error names each conflict on a line, the first 20 of many.
 func (e *MergeConflictError) Error() string {
 	var b strings.Builder
 	b.WriteString("cleanroom: merge specifications: the parties must agree on")
-	for _, c := range e.Conflicts {
-		fmt.Fprintf(&b, "\n\t%s: %s, but document %d says %s", c.Path, c.Merged, c.Document, c.Other)
-	}
+	writeLines(&b, e.Conflicts, func(c MergeConflict) string {
+		return fmt.Sprintf("%s: %s, but document %d says %s", c.Path, c.Merged, c.Document, c.Other)
+	})
 	return b.String()
 }
 

@@ -65,14 +65,18 @@ func (s *Specification) Source(name string) (*AccessPoint, error) {
 
 func accessPointName(a *AccessPoint) string { return a.Name }
 
-// names lists the names of a list for a message.
+// names lists the names of a list for a message, the first ones of a long list.
 func names[T any](list []T, nameOf func(*T) string) string {
+	const limit = 20
 	if len(list) == 0 {
 		return "none"
 	}
 	var quoted []string
-	for i := range list {
-		quoted = append(quoted, fmt.Sprintf("%q", nameOf(&list[i])))
+	for i := range min(len(list), limit) {
+		quoted = append(quoted, fmt.Sprintf("%q", shorten(nameOf(&list[i]), 80)))
+	}
+	if len(list) > limit {
+		quoted = append(quoted, fmt.Sprintf("%d more", len(list)-limit))
 	}
 	return strings.Join(quoted, ", ")
 }

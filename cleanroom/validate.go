@@ -34,14 +34,23 @@ func (i Issue) String() string {
 // ValidationError holds the issues of severity error.
 type ValidationError struct{ Issues []Issue }
 
-// Error names each issue on a line.
+// Error names each issue on a line, the first 20 of many.
 func (e *ValidationError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cleanroom: validate specification: %d errors", len(e.Issues))
-	for _, i := range e.Issues {
-		b.WriteString("\n\t" + i.String())
-	}
+	writeLines(&b, e.Issues, Issue.String)
 	return b.String()
+}
+
+// writeLines writes as many lines as a person will read.
+func writeLines[T any](b *strings.Builder, list []T, text func(T) string) {
+	for i, v := range list {
+		if i == maxProblems {
+			fmt.Fprintf(b, "\n\tand %d more", len(list)-i)
+			return
+		}
+		b.WriteString("\n\t" + printable(text(v)))
+	}
 }
 
 // Limits are what the platform gives to one container group. They differ by
@@ -63,7 +72,12 @@ func (s *Specification) Validate(opts *ValidateOptions) ([]Issue, error) {
 	if opts == nil {
 		opts = &ValidateOptions{}
 	}
-	v := validator{spec: s}
+	v := validator{
+		spec:        s,
+		identityFor: byName(s.Identities, identityName),
+		sourceFor:   byName(s.Datasources, accessPointName),
+		sinkFor:     byName(s.Datasinks, accessPointName),
+	}
 	v.sandbox()
 	v.identities()
 	v.accessPoints()
@@ -86,6 +100,20 @@ func (s *Specification) Validate(opts *ValidateOptions) ([]Issue, error) {
 type validator struct {
 	spec   *Specification
 	issues []Issue
+	// By name, since another party's document may hold very many.
+	identityFor        map[string]*Identity
+	sourceFor, sinkFor map[string]*AccessPoint
+}
+
+// byName indexes a list; of two of one name the first counts.
+func byName[T any](list []T, nameOf func(*T) string) map[string]*T {
+	m := make(map[string]*T, len(list))
+	for i := range list {
+		if name := nameOf(&list[i]); m[name] == nil {
+			m[name] = &list[i]
+		}
+	}
+	return m
 }
 
 func (v *validator) fail(id, path, message, remedy string) {
@@ -136,7 +164,7 @@ func (v *validator) name(path, name string, seen map[string]bool, rule func(stri
 // copyOf checks that an identity written into another object is one of the
 // list, unchanged.
 func (v *validator) copyOf(path string, id *Identity) {
-	listed := v.spec.identity(id.Name)
+	listed := v.identityFor[id.Name]
 	switch {
 	case listed == nil:
 		v.fail("IdentityConfigurationNotFound", path, fmt.Sprintf("the identity %q is not in the list of identities", shorten(id.Name, 80)), "add it; the document has "+names(v.spec.Identities, identityName))
@@ -172,8 +200,8 @@ func (v *validator) telemetry() {
 			v.fail("TelemetrySinkName", path+".name", fmt.Sprintf("the sink is named %q", shorten(a.Name, 80)), "name it "+name)
 			return
 		}
-		sink, err := v.spec.Sink(name)
-		if err != nil {
+		sink := v.sinkFor[name]
+		if sink == nil {
 			v.fail("DatasinkNotFound", path, "the sink is not in the list of datasinks", "add it with the command that sets logging or telemetry")
 			return
 		}

@@ -15,8 +15,8 @@ func (v *validator) applications() {
 		v.name(path, a.Name, seen, checkName)
 		v.image(path+".image.executable", a)
 		v.environment(path+".environmentVariables", a.EnvironmentVariables)
-		v.mounts(path+".datasources", "DataStoreNotFound", "datasource", a.Datasources, func(n string) bool { return find(v.spec.Datasources, n, accessPointName) != nil })
-		v.mounts(path+".datasinks", "DatasinkNotFound", "datasink", a.Datasinks, func(n string) bool { return find(v.spec.Datasinks, n, accessPointName) != nil })
+		v.mounts(path+".datasources", "DataStoreNotFound", "datasource", a.Datasources, v.sourceFor)
+		v.mounts(path+".datasinks", "DatasinkNotFound", "datasink", a.Datasinks, v.sinkFor)
 		if err := checkMounts(a.Datasources, a.Datasinks); err != nil {
 			v.fail("InvalidMount", path, err.Error(), "give each access point a path of its own")
 		}
@@ -59,9 +59,9 @@ func looksSecret(s string) bool {
 	return ok && has && password != ""
 }
 
-func (v *validator) mounts(path, id, kind string, m Mounts, exists func(string) bool) {
+func (v *validator) mounts(path, id, kind string, m Mounts, known map[string]*AccessPoint) {
 	for _, x := range m {
-		if !exists(x.Name) {
+		if known[x.Name] == nil {
 			v.fail(id, join(path, x.Name), fmt.Sprintf("the %s %q is not in the document", kind, shorten(x.Name, 80)), "add it, or merge with the document of the party that has it")
 		}
 	}
