@@ -3,6 +3,7 @@ package cleanroom
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -77,7 +78,7 @@ func (s *Specification) application(o ApplicationOptions) (*Application, error) 
 	if o.MemoryInGB == 0 {
 		o.MemoryInGB = 1
 	}
-	if o.CPU < 0 || o.MemoryInGB < 0 {
+	if !positive(o.CPU) || !positive(o.MemoryInGB) {
 		return nil, errors.New("cpu and memory must be positive")
 	}
 	if o.StartType == "" {
@@ -88,6 +89,9 @@ func (s *Specification) application(o ApplicationOptions) (*Application, error) 
 	}
 	return newApplication(o), nil
 }
+
+// positive is false for what is not a number, too.
+func positive(f float64) bool { return f > 0 && !math.IsInf(f, 1) }
 
 func newApplication(o ApplicationOptions) *Application {
 	registry, _, _ := strings.Cut(o.Image, "/")

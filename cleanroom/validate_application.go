@@ -91,7 +91,7 @@ func (v *validator) ports(path string, ports []int, seen map[int]bool) {
 }
 
 func (v *validator) resources(path string, r ResourceRequests) {
-	if r.CPU <= 0 || r.MemoryInGB <= 0 {
+	if !positive(r.CPU) || !positive(r.MemoryInGB) {
 		v.fail("InvalidResources", path, "cpu and memoryInGB must be positive", "request what the application needs")
 	}
 }
