@@ -48,7 +48,8 @@ type Deployment struct {
 // writes to its sinks itself; what it needs for that is in its environment:
 // its own variables, [GovernanceVariable], and a variable of [SinkVariable]
 // for each of its datasinks and, if the log is collected, for the sink
-// application-telemetry.
+// application-telemetry. Those are blob containers in mode CPK or SSE: CSE, and
+// every other kind of store, is what the sidecars mount.
 //
 // No proxy stands in front of the applications of this form. A document with
 // network.http is refused, since nothing would enforce it; network.tcp and
