@@ -207,10 +207,6 @@ func testUnusableKeys(u *vaultUser) {
 		u.Errorf("%d cases, want 7", len(cases))
 	}
 	// What is more than needed serves.
-	u.importBy("large", func(p *azkeys.ImportKeyParameters) { p.Key = jwkOf(testRSA(u.T, 3072)) }, policy)
-	if _, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("large"), policy); err != nil || pub.N.BitLen() != 3072 {
-		u.Error(err)
-	}
 	u.importBy("verifying", operations(azkeys.KeyOperationWrapKey, azkeys.KeyOperationVerify), policy)
 	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("verifying"), policy); err != nil {
 		u.Error(err)
