@@ -26,6 +26,8 @@ var met = map[string]int{
 	// Clean rooms.
 	"AttestationMissing": 400, "EncryptionMissing": 400, "UnsupportedPlatform": 400, "VerifySnpAttestationFailed": 400, "ReportDataMismatch": 400,
 	"SecretNotFound": 404, "SignatureMissing": 400, "SignatureMismatch": 400, "TimestampMissing": 400, "TimestampTooLarge": 400,
+	// The certificate authority.
+	"CANotEnabled": 405, "NoCASigningKey": 404,
 	// The token issuer.
 	"OidcIssuerNotEnabled": 405, "SigningKeyNotAvailable": 405, "IssuerUrlNotSet": 405, "InvalidUrl": 400, "NoTenantId": 400,
 }
@@ -48,7 +50,7 @@ func TestRemedies(t *testing.T) {
 		}
 		seen[se.Remedy] = code
 	}
-	if len(met) != 47 || len(seen) < 40 {
+	if len(met) != 49 || len(seen) < 40 {
 		t.Errorf("%d codes with %d remedies", len(met), len(seen))
 	}
 }

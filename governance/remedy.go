@@ -47,6 +47,8 @@ var remedies = map[string]string{
 	"SignatureMissing":           "the event was not signed; something on the way changes requests",
 	"TimestampMissing":           "the event has no time; something on the way changes requests",
 	"RequestBodyTooLarge":        "send less: a large file belongs into storage, and its digest here",
+	"CANotEnabled":               "accept a proposal of EnableCA for the contract first",
+	"NoCASigningKey":             "a member must generate the key of the contract's CA first: CAClient.GenerateSigningKey",
 	"InternalError":              "a script of the service failed; the details say why if the service was set up to show them (return_exception_details)",
 }
 

@@ -36,6 +36,11 @@ func (r *RoomClient) encrypted(ctx context.Context, c call) ([]byte, error) {
 	if c, err = c.withJSON(encryptedDoc{platform, e.doc(), r.publicKey()}); err != nil {
 		return nil, err
 	}
+	return r.opened(ctx, c, e)
+}
+
+// opened sends a call that carries the evidence and opens its answer.
+func (r *RoomClient) opened(ctx context.Context, c call, e *Evidence) ([]byte, error) {
 	var doc struct {
 		Value string `json:"value"`
 	}
