@@ -2,6 +2,8 @@ package governance
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -15,3 +17,9 @@ func Hasten(c *Client) {
 func HastenRoom(r *RoomClient) {
 	r.wire.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 }
+
+// WarningIDs are the kinds of warnings that a review can give.
+func WarningIDs() []string { return slices.Sorted(maps.Keys(warningRemedies)) }
+
+// Unified is the diff of a review.
+var Unified = unified

@@ -1,0 +1,148 @@
+package governance
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+)
+
+// tokenIssuer reviews what decides whose tokens the service believes.
+func (r *reviewer) tokenIssuer(_ context.Context, args arguments) error {
+	name := args.text("issuer")
+	switch r.change.Action {
+	case "set_ca_cert_bundle", "remove_ca_cert_bundle":
+		r.change.Subject = "certificate bundle " + args.text("name")
+		r.warn("jwt.issuer", "%s decides which server gives the service the keys of token issuers, and an operator can pass it without a vote", r.change.Action)
+	case "set_jwt_public_signing_keys":
+		r.change.Subject = "token issuer " + name
+		r.warn("jwt.issuer", "the service would believe every token of %s that is signed with the %d keys of the proposal", name, len(keysOf(args)))
+	case "set_jwt_issuer":
+		r.change.Subject = "token issuer " + name
+		text := fmt.Sprintf("the service would believe tokens of %s, and an operator can pass this without a vote", name)
+		if n := len(keysOf(args)); n > 0 {
+			text += fmt.Sprintf("; %d keys come with the proposal", n)
+		}
+		r.warn("jwt.issuer", "%s", text)
+	default:
+		r.change.Subject = "token issuer " + name
+		r.warn("jwt.issuer", "users with tokens of %s could not call the service any more, and an operator can pass this without a vote", name)
+	}
+	// What the service believes now is not shown in a form that all releases
+	// share, so everything stands as new.
+	if r.change.Action == "remove_jwt_issuer" || r.change.Action == "remove_ca_cert_bundle" {
+		r.compareJSON("$", map[string]any(args), nothing{})
+	} else {
+		r.compareJSON("$", nothing{}, map[string]any(args))
+	}
+	return nil
+}
+
+func keysOf(args arguments) []any {
+	keys, _ := args.object("jwks")["keys"].([]any)
+	return keys
+}
+
+// constitution reviews the replacement of the rules themselves.
+func (r *reviewer) constitution(ctx context.Context, args arguments) error {
+	r.change.Subject = "the constitution"
+	r.warn("service.code", "the constitution would be replaced, and all other open proposals dropped")
+	a, err := r.c.wire.do(ctx, call{op: "read constitution", method: http.MethodGet, path: "/gov/service/constitution", query: apiQuery})
+	if err != nil {
+		return err
+	}
+	r.change.TextDiff = unified(string(a.body), args.text("constitution"))
+	return nil
+}
+
+// application reviews the replacement of the program. Its modules are compared
+// by digest: what their text does is for another tool.
+func (r *reviewer) application(ctx context.Context, args arguments) error {
+	r.change.Subject = "the application"
+	r.warn("service.code", "the application that answers all calls below /app would be replaced")
+	bundle := arguments(args.object("bundle"))
+	var now struct {
+		Endpoints any `json:"endpoints"`
+	}
+	a, err := r.c.wire.do(ctx, call{op: "read the application's endpoints", method: http.MethodGet, path: "/gov/service/javascript-app", query: apiQuery + "&case=original"})
+	if err != nil {
+		return err
+	}
+	v, err := decodeJSON(a.body)
+	if err != nil {
+		return err
+	}
+	if doc, ok := v.(map[string]any); ok {
+		now.Endpoints = doc["endpoints"]
+	}
+	after := bundle.object("metadata")["endpoints"]
+	r.compareJSON("endpoints", now.Endpoints, after)
+	list, _ := bundle["modules"].([]any)
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		name, text := arguments(m).text("name"), arguments(m).text("module")
+		r.differ("module "+name, "", jsonText(digest(text)))
+	}
+	return nil
+}
+
+// openService reviews transition_service_to_open.
+func (r *reviewer) openService(ctx context.Context, args arguments) error {
+	info, err := r.c.ServiceInfo(ctx)
+	if err != nil {
+		return err
+	}
+	r.differ("status", jsonText(info.Status), jsonText("Open"))
+	if !bytes.Equal(bytes.TrimSpace([]byte(args.text("next_service_identity"))), bytes.TrimSpace(info.CertificatePEM)) {
+		r.warn("service.identity", "the proposal names another service certificate than that of this service")
+	}
+	return nil
+}
+
+// enableAuthority reviews enable_ca.
+func (r *reviewer) enableAuthority(ctx context.Context, args arguments) error {
+	id := args.text("contractId")
+	r.change.Subject = "certificate authority of contract " + id
+	var doc struct {
+		Enabled bool `json:"enabled"`
+	}
+	if err := r.c.Contract(id).post(ctx, "read certificate authority of", "/ca/status", &doc); err != nil {
+		return err
+	}
+	r.differ("enabled", jsonText(doc.Enabled), "true")
+	return nil
+}
+
+// enableIssuer reviews enable_oidc_issuer.
+func (r *reviewer) enableIssuer(ctx context.Context, args arguments) error {
+	r.change.Subject = "token issuer of the service"
+	info, err := r.c.OIDC().Info(ctx)
+	if err != nil {
+		return err
+	}
+	r.differ("enabled", jsonText(info.Enabled), "true")
+	if !info.Enabled {
+		r.differ("kid", "", jsonText(args.text("kid")))
+	}
+	return nil
+}
+
+// issuerURL reviews set_oidc_issuer_url.
+func (r *reviewer) issuerURL(ctx context.Context, args arguments) error {
+	r.change.Subject = "token issuer of the service"
+	const path = "issuerUrl"
+	before, err := r.value(path, func() (string, error) {
+		info, err := r.c.OIDC().Info(ctx)
+		if err != nil {
+			return "", err
+		}
+		return quoted(info.IssuerURL), nil
+	})
+	if err != nil {
+		return err
+	}
+	after := jsonText(args.text("issuer_url"))
+	r.differ(path, before, after)
+	r.leave(path, after)
+	return nil
+}
