@@ -145,7 +145,7 @@ func TestReview(t *testing.T) {
 		{"data of nobody", []governance.Action{governance.SetMemberData(strings.Repeat("ab", 32), governance.MemberData{Identifier: "nobody"})}, nil, "member.unknown"},
 		{"removed member", []governance.Action{governance.RemoveMember(publisher.ID(), publisher.CertificatePEM())}, nil, ""},
 		{"removed member without certificate", []governance.Action{governance.EnableLogging(bare), raw("remove_member", fmt.Sprintf(`{"member_id":%q}`, publisher.ID()))}, nil, "proposal.mixed member.remove-without-cert"},
-		{"removed member with another's certificate", []governance.Action{governance.RemoveMember(publisher.ID(), consumer.CertificatePEM())}, nil, "member.remove-other-cert"},
+		{"removed member with a foreign certificate", []governance.Action{governance.RemoveMember(publisher.ID(), consumer.CertificatePEM())}, nil, "member.remove-other-cert"},
 		{"removed stranger", []governance.Action{governance.RemoveMember(newcomer.ID(), newcomer.CertificatePEM())}, nil, "member.unknown"},
 		{"recovery threshold", []governance.Action{governance.SetRecoveryThreshold(2), governance.SetRecoveryThreshold(1)}, nil, "proposal.mixed"},
 		{"token issuer", []governance.Action{raw("set_jwt_issuer", `{"issuer":"https://issuer.example","auto_refresh":false,"jwks":{"keys":[{"kty":"RSA","kid":"k","x5c":["`+certText+`"]}]}}`), raw("remove_jwt_issuer", `{"issuer":"https://issuer.example"}`)}, nil, "proposal.mixed jwt.issuer jwt.issuer"},
