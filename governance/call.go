@@ -50,38 +50,65 @@ func (c call) withJSON(v any) (call, error) {
 // a *ServiceError.
 func (w *wire) do(ctx context.Context, c call) (*answer, error) {
 	var repeated bool
-	for attempt := 1; ; attempt++ {
-		start := time.Now()
-		a, err := w.send(ctx, c)
-		w.logCall(ctx, c, attempt, start, a, err)
-		if err == nil {
-			a.repeated = repeated
+	for number := 1; ; number++ {
+		r, a := w.ask(ctx, c, number, repeated)
+		if a != nil {
 			return a, nil
 		}
-		var se *ServiceError
-		if errors.As(err, &se) {
-			se.repeated = repeated
-		}
-		wait, again := retryAfter(err, attempt)
-		if !again || c.once || ctx.Err() != nil {
+		err := r.err(c.op)
+		if !r.again || c.once || ctx.Err() != nil {
 			return nil, err
 		}
-		if deadline, ok := ctx.Deadline(); ok && time.Now().Add(wait).After(deadline) {
+		if deadline, ok := ctx.Deadline(); ok && time.Now().Add(r.wait).After(deadline) {
 			return nil, err
 		}
-		if w.pause(ctx, wait) != nil {
+		if w.pause(ctx, r.wait) != nil {
 			return nil, err
 		}
 		repeated = true
 	}
 }
 
-func (w *wire) send(ctx context.Context, c call) (*answer, error) {
-	target := w.base + c.path
+// ask tries one node after the other until one has an answer about the request.
+func (w *wire) ask(ctx context.Context, c call, number int, repeated bool) (*round, *answer) {
+	r := &round{}
+	for {
+		host, left := w.nodes.untried(r.tried)
+		if host == "" {
+			return r, nil
+		}
+		start := time.Now()
+		a, err := w.send(ctx, c, host, left-1)
+		w.logCall(ctx, c, host, number, start, a, err)
+		if err == nil {
+			a.repeated = repeated
+			return nil, a
+		}
+		var se *ServiceError
+		if errors.As(err, &se) {
+			se.repeated = repeated
+		}
+		if ctx.Err() != nil || !elsewhere(c, err) {
+			// What the others said no longer matters.
+			r = &round{}
+			r.failed(host, err, number)
+			return r, nil
+		}
+		r.failed(host, err, number)
+		w.nodes.failed(host)
+		repeated = true
+	}
+}
+
+// sendTo sends the call to one node and does not follow where that points.
+func (w *wire) sendTo(ctx context.Context, c call, host string, left int) (*answer, error) {
+	target := "https://" + host + c.path
 	if c.query != "" {
 		target += "?" + c.query
 	}
-	req, err := http.NewRequestWithContext(ctx, c.method, target, bytes.NewReader(c.body))
+	limited, release := connecting(ctx, left)
+	defer release()
+	req, err := http.NewRequestWithContext(limited, c.method, target, bytes.NewReader(c.body))
 	if err != nil {
 		return nil, fmt.Errorf("governance: %s: %w", c.op, err)
 	}
@@ -93,15 +120,18 @@ func (w *wire) send(ctx context.Context, c call) (*answer, error) {
 	}
 	resp, err := w.http.Do(req)
 	if err != nil {
-		return nil, w.connectionError(c.op, err)
+		if ctx.Err() == nil && limited.Err() != nil {
+			err = context.Cause(limited)
+		}
+		return nil, newConnectionError(c.op, host, err)
 	}
 	defer resp.Body.Close()
 	body, err := readBounded(resp.Body, maxBody)
 	if errors.Is(err, errTooLong) {
-		return nil, fmt.Errorf("governance: %s: %s: the answer is longer than %d bytes", c.op, w.host, maxBody)
+		return nil, fmt.Errorf("governance: %s: %s: the answer is longer than %d bytes", c.op, host, maxBody)
 	}
 	if err != nil {
-		return nil, w.connectionError(c.op, err)
+		return nil, newConnectionError(c.op, host, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, newServiceError(c.op, resp, body)
@@ -153,7 +183,7 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 
 // logCall writes what was asked and how it went; never a body, a query or a
 // header, since those carry secrets and evidence.
-func (w *wire) logCall(ctx context.Context, c call, attempt int, start time.Time, a *answer, err error) {
+func (w *wire) logCall(ctx context.Context, c call, host string, attempt int, start time.Time, a *answer, err error) {
 	status, code := 0, ""
 	var se *ServiceError
 	switch {
@@ -162,6 +192,6 @@ func (w *wire) logCall(ctx context.Context, c call, attempt int, start time.Time
 	case errors.As(err, &se):
 		status, code = se.StatusCode, se.Code
 	}
-	w.log.DebugContext(ctx, "governance call", "op", c.op, "method", c.method, "path", c.path,
+	w.log.DebugContext(ctx, "governance call", "op", c.op, "method", c.method, "host", host, "path", c.path,
 		"attempt", attempt, "status", status, "code", code, "duration", time.Since(start))
 }

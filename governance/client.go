@@ -15,11 +15,21 @@ type ClientOptions struct {
 	// channel that the caller trusts. It is required, and it alone decides
 	// which server is talked to.
 	ServiceCertificate []byte
+	// Nodes are addresses of further nodes of the service, each
+	// https://host[:port] with a certificate of that name signed by the service
+	// certificate. One that does not answer, or has no primary, is passed over
+	// in favour of the next; a call tries each of them before it pauses.
+	Nodes []string
 	// DialContext opens connections; nil means the network.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Transport wraps the pinned transport, for logs, traces and tests; nil
 	// means none. It sees secrets in the bodies.
 	Transport func(http.RoundTripper) http.RoundTripper
+	// EarlyReturn makes a write return when the service has executed it, not
+	// only when its transaction is committed; [Client.WaitCommitted] waits for
+	// all of them. Other nodes may not know the write yet, and it can still be
+	// dropped.
+	EarlyReturn bool
 	// PollInterval is the longest pause between two looks at a transaction or
 	// a proposal; the first pauses are shorter. Zero means 500 ms.
 	PollInterval time.Duration
@@ -47,6 +57,12 @@ func NewClient(endpoint string, member *Member, opts *ClientOptions) (*Client, e
 	}
 	return &Client{wire: w, member: member}, nil
 }
+
+// WaitCommitted returns once everything that the client wrote so far is
+// committed; without [ClientOptions.EarlyReturn] that is so already. The error
+// wraps [ErrTransactionLost] if the service dropped some of the writes: read
+// back which of them are there, and make the others again.
+func (c *Client) WaitCommitted(ctx context.Context) error { return c.wire.waitCommitted(ctx) }
 
 // Close closes idle connections.
 func (c *Client) Close() { c.wire.close() }

@@ -24,7 +24,8 @@ var ErrTransactionLost = errors.New("the write was dropped when the leader of th
 var ErrNotCommitted = errors.New("the write is not committed yet; look for its effect before making it again")
 
 // write sends the call and returns once its transaction is committed, so that
-// whoever is told of the result can build on it. It gives the transaction's id.
+// whoever is told of the result can build on it, or at once if the caller chose
+// to wait later. It gives the transaction's id.
 func (w *wire) write(ctx context.Context, c call) (*answer, string, error) {
 	a, err := w.do(ctx, c)
 	if err != nil {
@@ -36,6 +37,10 @@ func (w *wire) write(ctx context.Context, c call) (*answer, string, error) {
 	}
 	if err := checkTransactionID(id); err != nil {
 		return nil, "", fmt.Errorf("governance: %s: %w", c.op, err)
+	}
+	if w.early {
+		w.pending.add(c, id)
+		return a, id, nil
 	}
 	return a, id, w.committed(ctx, c, id)
 }

@@ -30,8 +30,9 @@
 // # What is verified
 //
 // The server must chain to the service certificate that the caller gives, and
-// to nothing else; public authorities count for nothing, and no redirect is
-// followed. A yes for a contract is given only after the actions, as they were
+// to nothing else; public authorities count for nothing. A redirect is followed
+// to another node of the same service alone, and nothing but the node is taken
+// from it. A yes for a contract is given only after the actions, as they were
 // signed, were compared with the contract that the service shows. A signed text
 // that two readers could read in two ways is refused. The service itself
 // compares no versions when a contract is proposed: [ContractClient.Propose]
@@ -41,11 +42,13 @@
 // # Writes and repetition
 //
 // A write returns when its transaction is committed, so that other members can
-// build on it. Only 408, 429, 502, 503, 504 and broken connections are tried
-// again, five times in all; Retry-After is heeded up to a minute. Repetitions
-// are the same bytes, and the refusal of a repetition whose first copy did its
-// work counts as the success that it is. Events are the exception: one whose
-// answer was lost may appear twice.
+// build on it; [ClientOptions.EarlyReturn] leaves the waiting to the caller.
+// Only 408, 429, 502, 503, 504 and broken connections are tried again, five
+// times in all, each time with every node that was given until one has an answer
+// about the request; Retry-After is heeded up to a minute. Repetitions are the
+// same bytes, and the refusal of a repetition whose first copy did its work
+// counts as the success that it is. Events are the exception: one whose answer
+// was lost may appear twice.
 //
 // # Errors
 //

@@ -34,6 +34,10 @@ type ServiceError struct {
 
 	repeated   bool
 	retryAfter time.Duration
+	// location is where a redirect points; transient says that it will not
+	// always.
+	location  string
+	transient bool
 }
 
 // Error gives operation, code, status and message, and the remedy on a line of
@@ -88,8 +92,9 @@ func newServiceError(op string, resp *http.Response, body []byte) *ServiceError 
 	e.Op = op
 	e.retryAfter = parseRetryAfter(resp.Header, time.Now())
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		e.Message = "redirect to " + cut(resp.Header.Get("Location"), 256)
-		e.Remedy = "redirects are not followed; use the address of the primary node or of a load balancer as the endpoint"
+		e.location = resp.Header.Get("Location")
+		e.Message = "redirect to " + cut(e.location, 256)
+		e.Remedy = "redirects are not followed, but for 307 and 308 to the same path on another node of the service; use the address of the primary node or of a load balancer as the endpoint"
 		return e
 	}
 	e.Remedy = remedy(e)

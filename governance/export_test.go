@@ -13,6 +13,14 @@ func Hasten(c *Client) {
 	c.wire.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 }
 
+// SetMaxConnect changes how long a node may take to let a caller in. No test
+// with more nodes may run meanwhile.
+func SetMaxConnect(t interface{ Cleanup(func()) }, d time.Duration) {
+	before := maxConnect
+	maxConnect = d
+	t.Cleanup(func() { maxConnect = before })
+}
+
 // HastenRoom is Hasten for a room.
 func HastenRoom(r *RoomClient) {
 	r.wire.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }

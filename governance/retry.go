@@ -39,12 +39,12 @@ func (e *connectionError) Error() string {
 
 func (e *connectionError) Unwrap() error { return e.err }
 
-func (w *wire) connectionError(op string, err error) error {
+func newConnectionError(op, host string, err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err // without the URL, which says the same at length
 	}
-	e := &connectionError{op: op, host: w.host, err: err}
+	e := &connectionError{op: op, host: host, err: err}
 	var verify *tls.CertificateVerificationError
 	if errors.As(err, &verify) {
 		e.fatal = true
@@ -68,6 +68,9 @@ func retryAfter(err error, attempt int) (time.Duration, bool) {
 	var se *ServiceError
 	if !errors.As(err, &se) {
 		return 0, false
+	}
+	if se.transient {
+		return delay, true
 	}
 	switch se.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway,

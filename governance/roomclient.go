@@ -22,8 +22,10 @@ import (
 type RoomClientOptions struct {
 	// ServiceCertificate is required.
 	ServiceCertificate []byte
+	Nodes              []string
 	DialContext        func(ctx context.Context, network, addr string) (net.Conn, error)
 	Transport          func(http.RoundTripper) http.RoundTripper
+	EarlyReturn        bool
 	PollInterval       time.Duration
 	Logger             *slog.Logger
 }
@@ -84,6 +86,9 @@ func publicPEM(pub *rsa.PublicKey) ([]byte, error) {
 	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	return []byte(strings.TrimSuffix(string(text), "\n")), nil
 }
+
+// WaitCommitted is that of [Client.WaitCommitted].
+func (r *RoomClient) WaitCommitted(ctx context.Context) error { return r.wire.waitCommitted(ctx) }
 
 // Close closes idle connections.
 func (r *RoomClient) Close() { r.wire.close() }

@@ -8,20 +8,25 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
 // wire is one connection to one CCF service, shared by every call of a client.
 // It trusts the service certificate and nothing else.
 type wire struct {
-	base      string // https://host[:port], no path
-	host      string
+	nodes     *nodes
+	host      string // of the endpoint, for texts
 	http      *http.Client
 	transport *http.Transport
 	poll      time.Duration
 	log       *slog.Logger
+	early     bool
+	pending   pending
 
 	// pause is a field so that tests of what is done need not wait.
 	pause func(context.Context, time.Duration) error
@@ -37,12 +42,22 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 	if o == nil {
 		o = &ClientOptions{}
 	}
+	hosts := []string{hostOf(u)}
+	for _, node := range o.Nodes {
+		n, err := parseEndpoint(node)
+		if err != nil {
+			return nil, err
+		}
+		if host := hostOf(n); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
 	roots, err := servicePool(o.ServiceCertificate)
 	if err != nil {
 		return nil, err
 	}
 	t := &http.Transport{
-		DialContext:           o.DialContext,
+		DialContext:           dialWith(o.DialContext),
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   2,
 		IdleConnTimeout:       90 * time.Second,
@@ -53,14 +68,15 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 		// No Proxy: a proxy of the environment has no say in who carries votes
 		// and secrets, and DialContext is the way to use one on purpose.
-		TLSClientConfig: tlsConfig(u.Hostname(), roots, member),
+		TLSClientConfig: tlsConfig(roots, member),
 	}
 	w := &wire{
-		base:      "https://" + u.Host,
+		nodes:     newNodes(hosts),
 		host:      u.Host,
 		transport: t,
 		poll:      o.PollInterval,
 		log:       o.Logger,
+		early:     o.EarlyReturn,
 		pause:     pause,
 	}
 	if w.poll <= 0 {
@@ -80,6 +96,15 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 	return w, nil
 }
 
+// dialWith bounds connecting where the caller does not do it: a machine that is
+// gone answers nothing.
+func dialWith(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	if dial != nil {
+		return dial
+	}
+	return (&net.Dialer{Timeout: maxConnect}).DialContext
+}
+
 func (w *wire) close() { w.transport.CloseIdleConnections() }
 
 func parseEndpoint(endpoint string) (*url.URL, error) {
@@ -92,6 +117,9 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// hostOf spells one node one way.
+func hostOf(u *url.URL) string { return strings.TrimSuffix(u.Host, ":443") }
 
 // servicePool holds the service certificate alone. A public authority that
 // vouches for the host name counts for nothing here.
@@ -129,11 +157,10 @@ func parseCertificates(b []byte) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-func tlsConfig(serverName string, roots *x509.CertPool, member *Member) *tls.Config {
+func tlsConfig(roots *x509.CertPool, member *Member) *tls.Config {
 	c := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		RootCAs:            roots,
-		ServerName:         serverName,
+		RootCAs:            roots, // the name is that of the node, which the transport fills in
 		ClientSessionCache: tls.NewLRUClientSessionCache(4),
 	}
 	if member != nil {

@@ -189,7 +189,7 @@ func (e *Env) serve(w http.ResponseWriter, r *http.Request) {
 // tlsConfig asks for a client certificate on the ledger's name only.
 func (e *Env) tlsConfig(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: e.certificate}
-	if hello.ServerName == LedgerHost {
+	if hello.ServerName == LedgerHost || ledgerNode(hello.ServerName) {
 		c.ClientAuth = tls.RequestClientCert
 	}
 	return c, nil
@@ -208,6 +208,12 @@ func (e *Env) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 			return nil, errors.New("cleanroomtest: the ledger has not been started")
 		}
 		return e.ledgerCertificate()
+	}
+	if ledgerNode(name) {
+		if cert, ok := e.certs[name]; ok {
+			return cert, nil
+		}
+		return nil, fmt.Errorf("cleanroomtest: the ledger has no node at %s", name)
 	}
 	if wild := wildcard(name); wild != "" {
 		name = wild

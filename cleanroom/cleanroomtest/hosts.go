@@ -27,7 +27,7 @@ const (
 
 // served are the host names of the environment; a leading dot stands for any
 // one label before it.
-var served = []string{LedgerHost, AttestationHost, LoginHost, guestHost, vaultSuffix, blobSuffix, webSuffix}
+var served = []string{LedgerHost, "." + LedgerHost, AttestationHost, LoginHost, guestHost, vaultSuffix, blobSuffix, webSuffix}
 
 // UnknownHostError is what a dial to a host outside the environment gives:
 // nothing that uses the environment's transport can leave the machine.
@@ -75,7 +75,10 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 }
 
 // route sends a request to the handler of its host.
-type route struct{ ledger, attestation, login, guests, vault, storage http.Handler }
+type route struct {
+	ledger, attestation, login, guests, vault, storage http.Handler
+	nodes                                              map[string]http.Handler // of the ledger, by host
+}
 
 // ServeHTTP implements http.Handler. The host comes from the request, as it
 // does behind the genuine front ends; the TLS name must agree with it, so that
@@ -93,6 +96,8 @@ func (r *route) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	switch {
 	case host == LedgerHost:
 		h = r.ledger
+	case ledgerNode(host):
+		h = r.nodes[host]
 	case host == AttestationHost:
 		h = r.attestation
 	case host == LoginHost:
