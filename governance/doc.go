@@ -64,7 +64,7 @@
 // Release 8.0.0 of CGS and api-version 2024-07-01 of CCF's governance interface.
 // Earlier releases have other paths, and another binding of a room's key to its
 // evidence. Members, contracts, deployment specs, policies for SEV-SNP evidence,
-// options, secrets, events and the token issuer are covered; documents, users
-// with tokens, and the certificate authority are not, though their proposals can
-// be written as an [Action].
+// options, secrets, events, documents, the token issuer and the certificate
+// authority are covered; users with tokens are not, though proposals about them
+// can be written as an [Action].
 package governance

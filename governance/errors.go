@@ -63,9 +63,10 @@ func (e *ServiceError) Error() string {
 }
 
 // Is makes the refusal of an update with an old version an
-// [ErrContractModified].
+// [ErrContractModified] and an [ErrDocumentModified]: the service has one code
+// for both.
 func (e *ServiceError) Is(target error) bool {
-	return target == ErrContractModified && e.Code == "PreconditionFailed"
+	return (target == ErrContractModified || target == ErrDocumentModified) && e.Code == "PreconditionFailed"
 }
 
 // mentions reports whether the message or a detail of it contains text.

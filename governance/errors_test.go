@@ -28,6 +28,13 @@ var met = map[string]int{
 	"SecretNotFound": 404, "SignatureMissing": 400, "SignatureMismatch": 400, "TimestampMissing": 400, "TimestampTooLarge": 400,
 	// The certificate authority.
 	"CANotEnabled": 405, "NoCASigningKey": 404,
+	// Documents of the members.
+	"DocumentNotFound": 404, "DocumentAlreadyExists": 409, "DocumentAlreadyAccepted": 405, "ContractIdMissing": 400, "ContractIdMismatch": 400,
+	// User documents and their proposals.
+	"UserDocumentNotFound": 404, "UserDocumentAlreadyExists": 409, "UserDocumentAlreadyAccepted": 405, "UserDocumentAlreadyProposed": 409, "UserDocumentNotAccepted": 400,
+	"InvalidUserDocumentId": 400, "InvalidUserDocumentRuntimeOption": 400, "NotUserDocumentApprover": 403, "ApproversNotFound": 400, "ApproversMissing": 400,
+	"EmptyApprovers": 400, "ProposalAlreadyExists": 409, "InvalidProposalType": 400, "NotProposalApprover": 403, "NotProposalOwner": 403,
+	"BallotAlreadySubmitted": 409, "InvalidBallotValue": 400,
 	// The token issuer.
 	"OidcIssuerNotEnabled": 405, "SigningKeyNotAvailable": 405, "IssuerUrlNotSet": 405, "InvalidUrl": 400, "NoTenantId": 400,
 }
@@ -50,7 +57,7 @@ func TestRemedies(t *testing.T) {
 		}
 		seen[se.Remedy] = code
 	}
-	if len(met) != 49 || len(seen) < 40 {
+	if len(met) != 71 || len(seen) < 40 {
 		t.Errorf("%d codes with %d remedies", len(met), len(seen))
 	}
 }

@@ -171,6 +171,54 @@ var writes = []write{
 			}
 		}
 	}},
+	{"create document", func(c *consortium, id string, u *governance.Client) func() {
+		c.draftContract(id)
+		version, err := u.Document(id).Create(c.Context(), id, "data <&>")
+		c.check(err)
+		return func() { c.wantDocument(id, version, "data <&>") }
+	}},
+	{"update document", func(c *consortium, id string, u *governance.Client) func() {
+		c.draftContract(id)
+		first, err := c.consumer.Document(id).Create(c.Context(), id, "one")
+		c.check(err)
+		version, err := u.Document(id).Update(c.Context(), id, "two", first)
+		c.check(err)
+		return func() { c.wantDocument(id, version, "two") }
+	}},
+	{"create user document", func(c *consortium, id string, u *governance.Client) func() {
+		version := c.userDraft(u, id)
+		return func() {
+			got, err := c.publisher.UserDocument(id).Get(c.Context())
+			c.check(err)
+			if got.Version != version || got.State != governance.DocumentDraft {
+				c.Errorf("user document %+v, want version %s", got, version)
+			}
+		}
+	}},
+	{"propose user document", func(c *consortium, id string, u *governance.Client) func() {
+		p, err := u.UserDocument(id).Propose(c.Context(), c.userDraft(c.consumer, id))
+		c.check(err)
+		return func() { c.wantUserProposal(id, p.ID, governance.ProposalOpen, 0) }
+	}},
+	{"vote on user document", func(c *consortium, id string, u *governance.Client) func() {
+		p, err := c.consumer.UserDocument(id).Propose(c.Context(), c.userDraft(c.consumer, id))
+		c.check(err)
+		_, err = c.publisher.UserProposal(p.ID).Vote(c.Context(), true)
+		c.check(err)
+		p, err = u.UserDocument(id).Vote(c.Context(), p.ID, true)
+		c.check(err)
+		if p.State != governance.ProposalAccepted {
+			c.Errorf("after the vote: %+v", p)
+		}
+		return func() { c.wantUserProposal(id, p.ID, governance.ProposalAccepted, 2) }
+	}},
+	{"withdraw user document", func(c *consortium, id string, u *governance.Client) func() {
+		p, err := c.consumer.UserDocument(id).Propose(c.Context(), c.userDraft(c.consumer, id))
+		c.check(err)
+		p, err = u.UserProposal(p.ID).Withdraw(c.Context())
+		c.check(err)
+		return func() { c.wantUserProposal("", p.ID, governance.ProposalWithdrawn, 0) }
+	}},
 	{"activate", func(c *consortium, id string, u *governance.Client) func() {
 		c.check(u.Activate(c.Context()))
 		return func() {
@@ -240,7 +288,7 @@ func TestLostAnswers(t *testing.T) {
 			}
 		}
 	})
-	if len(writes) != 13 || faults.Load() < 60 {
+	if len(writes) != 19 || faults.Load() < 60 {
 		t.Errorf("%d writes with %d faults", len(writes), faults.Load())
 	}
 	t.Logf("%d faults", faults.Load())

@@ -24,10 +24,14 @@ const (
 // OptionStatus is whether an option is on, and why not.
 type OptionStatus struct {
 	ContractID string
+	// DocumentID is that of a user document, empty for an option of the
+	// contract.
+	DocumentID string
 	Option     RuntimeOption
 	Enabled    bool
-	// ReasonCode is ContractNotAccepted or ContractDisabled, or empty; Reason
-	// is text.
+	// ReasonCode is ContractNotAccepted or ContractDisabled, for a document
+	// UserDocumentNotAccepted or UserDocumentRuntimeOptionDisabled, or empty;
+	// Reason is text.
 	ReasonCode, Reason string
 	// ProposalIDs are the open proposals to enable the option.
 	ProposalIDs []string
@@ -50,6 +54,12 @@ func (d optionDoc) status(contractID string, o RuntimeOption) *OptionStatus {
 	}
 }
 
+func (d optionDoc) documentStatus(contractID, documentID string, o RuntimeOption) *OptionStatus {
+	s := d.status(contractID, o)
+	s.DocumentID = documentID
+	return s
+}
+
 var errDisabled = errors.New("the option is disabled")
 
 // Err is nil if the option is enabled, else a [*DeniedError] that says why and
@@ -65,6 +75,10 @@ func (s *OptionStatus) Err() error {
 	switch {
 	case s.ReasonCode == "ContractNotAccepted":
 		c.Remedy = "all members must accept the contract first"
+	case s.ReasonCode == "UserDocumentNotAccepted":
+		c.Remedy = "all its approvers must accept the document first"
+	case s.DocumentID != "":
+		c.Remedy = "each approver that disabled it must enable it again"
 	case s.Option == Execution:
 		c.Remedy = "each member that disabled it must enable it again"
 	case len(s.ProposalIDs) > 0:
@@ -72,11 +86,16 @@ func (s *OptionStatus) Err() error {
 	default:
 		c.Remedy = "a member must propose to enable it, and all must accept"
 	}
-	return &DeniedError{
+	d := &DeniedError{
 		Op:     fmt.Sprintf("governance: consent to %s of contract %s", s.Option, s.ContractID),
 		By:     "the members",
 		Checks: []Check{c},
 	}
+	if s.DocumentID != "" {
+		d.Op = fmt.Sprintf("governance: consent to %s of user document %s of contract %s", s.Option, s.DocumentID, s.ContractID)
+		d.By = "its approvers"
+	}
+	return d
 }
 
 func optionPath(contractID string, o RuntimeOption, verb string) (string, error) {

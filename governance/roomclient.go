@@ -166,11 +166,20 @@ func (r *RoomClient) Consent(ctx context.Context, o RuntimeOption) (*OptionStatu
 	if err != nil {
 		return nil, err
 	}
-	e, err := r.attest(ctx, op)
+	doc, err := r.askConsent(ctx, call{op: op, method: http.MethodPost, path: path})
 	if err != nil {
 		return nil, err
 	}
-	c, err := call{op: op, method: http.MethodPost, path: path}.withJSON(struct {
+	return doc.status(r.contractID, o), nil
+}
+
+// askConsent sends evidence alone: the answer is for anybody.
+func (r *RoomClient) askConsent(ctx context.Context, c call) (*optionDoc, error) {
+	e, err := r.attest(ctx, c.op)
+	if err != nil {
+		return nil, err
+	}
+	c, err = c.withJSON(struct {
 		Platform    string      `json:"platform"`
 		Attestation evidenceDoc `json:"attestation"`
 	}{platform, e.doc()})
@@ -181,5 +190,5 @@ func (r *RoomClient) Consent(ctx context.Context, o RuntimeOption) (*OptionStatu
 	if err := r.wire.read(ctx, c, &doc); err != nil {
 		return nil, r.explain(err, e)
 	}
-	return doc.status(r.contractID, o), nil
+	return &doc, nil
 }

@@ -5,6 +5,7 @@ import "slices"
 // cgsActions are the actions that the clean room constitution adds.
 var cgsActions = map[string]definition{
 	"set_contract":          {validate: check(is("string", "contractId"), is("object", "contract")), apply: applyContract},
+	"set_member_document":   {validate: check(is("string", "documentId"), is("object", "document")), apply: applyDocument},
 	"set_deployment_spec":   {validate: validateDeployment("spec", "Deployment spec"), apply: applyDeployment(specTable, "spec")},
 	"set_deployment_info":   {validate: validateDeployment("info", "Deployment info"), apply: applyDeployment(infoTable, "info")},
 	"set_clean_room_policy": {validate: validatePolicy, apply: applyPolicy},

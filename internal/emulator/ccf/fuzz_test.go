@@ -47,7 +47,8 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, path := range []string{"contracts/c", "contracts/c/events", "contracts/c/secrets/s", "contracts/c/runtimeoptions/execution/status", "oidc/setIssuerUrl", "contracts/c/oauth/token"} {
+	for _, path := range []string{"contracts/c", "contracts/c/events", "contracts/c/secrets/s", "contracts/c/runtimeoptions/execution/status", "oidc/setIssuerUrl", "contracts/c/oauth/token", "contracts/c/ca/generateEndorsedCert",
+		"contracts/c/memberdocuments/accepted/d", "contracts/c/userdocuments/d/runtimeoptions/execution/status", "users/proposals/p"} {
 		f.Add(true, path, "from_seqno=1&exp=1&iat=1&jti=1&sub=1&tid=1&aud=1", body)
 		f.Add(false, path, "", []byte(`{"data":[1,{"2":null}],"value":"x","url":"https://x"}`))
 	}

@@ -16,7 +16,7 @@ func resolve(x *tx, id string, p proposal, votes map[string]bool) (string, error
 	if passable && proposer.isOperator() {
 		return stateAccepted, nil
 	}
-	if vetoed(p.actions, votes) || !contractsFree(x, id, p.actions) {
+	if vetoed(p.actions, votes) || !contractsFree(x, id, p.actions) || !documentsFree(x, id, p.actions) {
 		return stateRejected, nil
 	}
 	if every(p.actions, autoAccepted) {

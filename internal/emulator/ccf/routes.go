@@ -19,7 +19,8 @@ func (s *Service) routes() []route {
 	all = append(all, governanceRoutes()...)
 	all = append(all, serviceRoutes()...)
 	all = append(all, nodeRoutes()...)
-	return append(all, applicationRoutes()...)
+	all = append(all, applicationRoutes()...)
+	return append(all, documentRoutes()...)
 }
 
 func governanceRoutes() []route {
@@ -108,4 +109,37 @@ func applicationRoutes() []route {
 		{method: http.MethodGet, path: "/app/proposals/{proposalId}/historical", auth: users, handle: (*call).proposalHistory},
 		{method: http.MethodGet, path: "/app/users/identities", auth: users, handle: (*call).listIdentities},
 	}
+}
+
+// documentRoutes has each endpoint of documents twice: below the contract it is
+// the same, and reads are POST there.
+func documentRoutes() []route {
+	const contract = "/app/contracts/{contractId}"
+	const proposals = "/app/users/proposals"
+	const proposal = proposals + "/{proposalId}"
+	const option = contract + "/userdocuments/{documentId}/runtimeoptions/{option}"
+	all := []route{
+		{method: http.MethodPost, path: contract + "/memberdocuments/accepted/{documentId}", handle: (*call).releaseDocument},
+		{method: http.MethodPost, path: contract + "/userdocuments/accepted/{documentId}", handle: (*call).releaseUserDocument},
+		{method: http.MethodPut, path: proposal, auth: users, handle: (*call).putUserProposal},
+		{method: http.MethodPost, path: proposal, auth: users, handle: (*call).showUserProposal},
+		{method: http.MethodPost, path: proposal + "/status", auth: users, handle: (*call).userProposalStatus},
+		{method: http.MethodPost, path: proposal + "/withdraw", auth: users, handle: (*call).withdrawUserProposal},
+		{method: http.MethodPost, path: proposal + "/ballots/submit", auth: users, handle: (*call).submitUserBallot},
+		{method: http.MethodPost, path: option + "/status", auth: anybody, handle: (*call).userOptionStatus},
+		{method: http.MethodPost, path: option + "/enable", auth: users, handle: (*call).enableUserOption},
+		{method: http.MethodPost, path: option + "/disable", auth: users, handle: (*call).disableUserOption},
+	}
+	for _, below := range []struct{ path, read string }{{"/app", http.MethodGet}, {contract, http.MethodPost}} {
+		const document = "/{documentId}"
+		all = append(all,
+			route{method: http.MethodGet, path: below.path + "/memberdocuments", auth: users, handle: (*call).listDocuments},
+			route{method: http.MethodPut, path: below.path + "/memberdocuments" + document, auth: members, handle: (*call).putDocument},
+			route{method: below.read, path: below.path + "/memberdocuments" + document, auth: users, handle: (*call).showDocument},
+			route{method: http.MethodGet, path: below.path + "/userdocuments", auth: users, handle: (*call).listUserDocuments},
+			route{method: http.MethodPut, path: below.path + "/userdocuments" + document, auth: users, handle: (*call).putUserDocument},
+			route{method: below.read, path: below.path + "/userdocuments" + document, auth: users, handle: (*call).showUserDocument},
+		)
+	}
+	return all
 }

@@ -1,0 +1,43 @@
+package governance
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+)
+
+// UserDocument reads a document that its approvers accepted for the room's
+// contract. Look at who they were: a proposer chooses its approvers.
+func (r *RoomClient) UserDocument(ctx context.Context, id string) (*UserDocument, error) {
+	op := fmt.Sprintf("read user document %s of %s", id, r.contractID)
+	plain, err := r.acceptedDocument(ctx, op, "userdocuments", id)
+	if err != nil {
+		return nil, err
+	}
+	v, err := parseUserDocument(plain)
+	if err == nil {
+		err = r.checkAccepted(id, v.ID, v.ContractID, v.State)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("governance: %s: %w", op, err)
+	}
+	return v, nil
+}
+
+// UserDocumentConsent asks whether the approvers of a document consent to
+// [Execution] or [Telemetry], with evidence.
+func (r *RoomClient) UserDocumentConsent(ctx context.Context, id string, o RuntimeOption) (*OptionStatus, error) {
+	op := fmt.Sprintf("ask for consent to %s of user document %s of %s", o, id, r.contractID)
+	if err := checkID("document id", id); err != nil {
+		return nil, err
+	}
+	path, err := userOptionPath(r.contractID, id, o, "status")
+	if err != nil {
+		return nil, err
+	}
+	doc, err := r.askConsent(ctx, call{op: op, method: http.MethodPost, path: path})
+	if err != nil {
+		return nil, err
+	}
+	return doc.documentStatus(r.contractID, id, o), nil
+}
