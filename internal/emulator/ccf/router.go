@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // route is one endpoint: a verb, a path with {parameters}, who may call it and
@@ -37,6 +38,11 @@ type compiledRoute struct {
 }
 
 type router struct{ routes []compiledRoute }
+
+// sharedRouter is that of every network: the routes name methods of a call, not
+// of a service, and to compile the paths takes longer than a short history of a
+// network.
+var sharedRouter = sync.OnceValue(func() *router { return newRouter((*Service)(nil).routes()) })
 
 var parameter = regexp.MustCompile(`\\\{[a-zA-Z]+\\\}`)
 

@@ -81,7 +81,7 @@ func New(opts Options) (*Service, error) {
 		return nil, fmt.Errorf("ccf: new network: %w", err)
 	}
 	s.store = newStore(seed)
-	s.router = newRouter(s.routes())
+	s.router = sharedRouter()
 
 	x := s.store.begin()
 	serviceTable.put(x, "", serviceState{status: statusOpening, threshold: recoveryParties(opts.Genesis)})

@@ -1,0 +1,5 @@
+//go:build race
+
+package governance_test
+
+const raceDetector = true
