@@ -23,7 +23,9 @@ type ErrorDetail struct {
 type ServiceError struct {
 	// Op is what was tried, with the names it was tried with.
 	Op string
-	// StatusCode is the HTTP status.
+	// StatusCode is the HTTP status; 0 for what was not sent because the service
+	// would have refused it with this code, or could not have told it from
+	// something else.
 	StatusCode int
 	// Code and Message are the service's own; Code is empty when the answer
 	// was not one of the service, for instance a gateway's.
@@ -45,9 +47,12 @@ type ServiceError struct {
 func (e *ServiceError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "governance: %s: ", e.Op)
-	if e.Code != "" {
+	switch {
+	case e.StatusCode == 0:
+		fmt.Fprintf(&b, "%s (not sent)", e.Code)
+	case e.Code != "":
 		fmt.Fprintf(&b, "%s (%d)", e.Code, e.StatusCode)
-	} else {
+	default:
 		fmt.Fprintf(&b, "status %d", e.StatusCode)
 	}
 	if e.Message != "" {
@@ -60,6 +65,11 @@ func (e *ServiceError) Error() string {
 		fmt.Fprintf(&b, "\n\tremedy %s", e.Remedy)
 	}
 	return b.String()
+}
+
+// notSent is a refusal that saves the service its own.
+func notSent(op, code, message string) *ServiceError {
+	return &ServiceError{Op: op, Code: code, Message: message, Remedy: remedies[code]}
 }
 
 // Is makes the refusal of an update with an old version an

@@ -2,9 +2,9 @@ package governance
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -15,6 +15,8 @@ const MaxSecret = 25600
 // PutSecret stores a secret for the contract's clean rooms and returns the id
 // under which they read it. It replaces an earlier one of the name. No member
 // can read it back. The service stores it whatever the state of the contract.
+// A value that is too large or empty, and a name that a path cannot carry, are a
+// [*ServiceError] that says so, and are not sent.
 func (c *ContractClient) PutSecret(ctx context.Context, name string, value string) (id string, err error) {
 	op := c.op("put secret " + name + " of")
 	path, err := contractPath(c.id)
@@ -22,10 +24,12 @@ func (c *ContractClient) PutSecret(ctx context.Context, name string, value strin
 		return "", err
 	}
 	if err := checkID("secret name", name); err != nil {
-		return "", err
+		e := notSent(op, "InvalidResourceName", strings.TrimPrefix(err.Error(), "governance: "))
+		e.Remedy = "choose a name of A-Z a-z 0-9 . _ ~ : - that has at most 256 bytes"
+		return "", e
 	}
-	if err := checkSecret(value); err != nil {
-		return "", fmt.Errorf("governance: %s: %w", op, err)
+	if err := checkSecret(op, value); err != nil {
+		return "", err
 	}
 	req, err := call{op: op, method: http.MethodPut, path: path + "/secrets/" + name}.withJSON(map[string]string{"value": value})
 	if err != nil {
@@ -48,19 +52,19 @@ func (c *ContractClient) PutSecret(ctx context.Context, name string, value strin
 }
 
 // checkSecret never puts the value into an error.
-func checkSecret(value string) error {
+func checkSecret(op, value string) error {
 	if value == "" {
-		return errors.New("the value is empty")
+		return notSent(op, "ValueMissing", "the value is empty")
 	}
 	if !utf8.ValidString(value) {
-		return errors.New("the value is not valid UTF-8; encode it, for instance in base64")
+		return fmt.Errorf("governance: %s: the value is not valid UTF-8; encode it, for instance in base64", op)
 	}
 	n := 0
 	for _, r := range value {
 		n += utf16.RuneLen(r)
 	}
 	if n > MaxSecret {
-		return fmt.Errorf("the value has %d UTF-16 units, more than %d; store it elsewhere and a reference here", n, MaxSecret)
+		return notSent(op, "ValueTooLarge", fmt.Sprintf("the value has %d UTF-16 units, more than %d", n, MaxSecret))
 	}
 	return nil
 }

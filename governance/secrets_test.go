@@ -44,13 +44,19 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("the largest secret: %v", err)
 	}
 	const canary = "CANARY-51c7"
-	for _, value := range []string{"", canary + "\xff", canary + strings.Repeat("x", governance.MaxSecret)} {
+	for value, code := range map[string]string{"": "ValueMissing", canary + "\xff": "", canary + strings.Repeat("x", governance.MaxSecret): "ValueTooLarge"} {
 		_, err := k.PutSecret(ctx, "name", value)
-		wantText(t, err, "governance: put secret name of "+contract+": the value ")
+		wantText(t, err, "governance: put secret name of "+contract+": ", "the value ")
+		if code != "" && wantCode(t, err, code).StatusCode != 0 {
+			t.Errorf("it was sent: %.100v", err)
+		}
 		if strings.Contains(err.Error(), canary) {
 			t.Errorf("the error shows the value: %.100v", err)
 		}
 	}
-	_, err = k.PutSecret(ctx, "a/b", "value")
-	wantText(t, err, "governance: secret name ")
+	for _, name := range []string{"", "a/b", "a b", "a%2Fb", "..", "\u00fc", strings.Repeat("n", 257)} {
+		_, err = k.PutSecret(ctx, name, "value")
+		wantCode(t, err, "InvalidResourceName")
+		wantText(t, err, "governance: put secret "+name+" of "+contract+": InvalidResourceName (not sent): secret name ")
+	}
 }
