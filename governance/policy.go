@@ -1,9 +1,6 @@
 package governance
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // Names of the claims that the usual policy has.
 const (
@@ -74,11 +71,8 @@ func (c *ContractClient) ProposeCleanRoomPolicy(ctx context.Context, update Poli
 	if _, err := contractPath(c.id); err != nil {
 		return nil, err
 	}
-	if update.Type != PolicyAdd && update.Type != PolicyRemove {
-		return nil, fmt.Errorf("governance: %s: type %q must be add or remove", c.op("propose clean room policy of"), update.Type)
-	}
-	if len(update.Claims) == 0 {
-		return nil, fmt.Errorf("governance: %s: no claim", c.op("propose clean room policy of"))
+	if err := checkUpdate(c.op("propose clean room policy of"), update); err != nil {
+		return nil, err
 	}
 	return c.c.Propose(ctx, SetCleanRoomPolicy(c.id, update))
 }

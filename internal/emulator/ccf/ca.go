@@ -103,7 +103,7 @@ func (c *call) endorse() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.attestedKey(body, c.params[0])
+	key, err := c.attestedKey(body, c.params[0], delegate{"ca", "endorsed-cert"})
 	if err != nil {
 		return nil, err
 	}

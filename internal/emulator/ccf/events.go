@@ -86,7 +86,7 @@ func (c *call) roomMatches(body any) error {
 	if err := checkPlatform(body); err != nil {
 		return err
 	}
-	r, err := c.attested(body, c.params[0], delegatedMismatch)
+	r, err := c.attested(body, c.params[0], delegatedMismatch, delegate{"events", "writer"})
 	if err != nil {
 		return err
 	}

@@ -74,8 +74,9 @@ func checkPlatform(body any) error {
 }
 
 // attested verifies the evidence of the body, signature first, and matches it
-// with the contract's policy. mismatch is what a policy mismatch is told.
-func (c *call) attested(body any, contractID, mismatch string) (report, error) {
+// with the contract's policy, or with that of a delegate where there are any.
+// mismatch is what a policy mismatch is told.
+func (c *call) attested(body any, contractID, mismatch string, delegates ...delegate) (report, error) {
 	attestation := field(body, "attestation")
 	evidence, ok := textField(attestation, "evidence")
 	endorsements, okEndorsements := textField(attestation, "endorsements")
@@ -102,7 +103,7 @@ func (c *call) attested(body any, contractID, mismatch string) (report, error) {
 	if !ok || len(policy.keys) == 0 {
 		return nil, unverified("The clean room policy is missing. Please propose a new clean room policy.")
 	}
-	if !matches(policy, r.claims()) {
+	if claims := r.claims(); !matches(policy, claims) && !c.delegated(contractID, claims, delegates) {
 		return nil, unverified(mismatch)
 	}
 	return r, nil
@@ -199,11 +200,11 @@ func (c *call) encryptedCall() (any, error) {
 }
 
 // attestedKey verifies the evidence and returns the key to answer to.
-func (c *call) attestedKey(body any, contractID string) ([]byte, error) {
+func (c *call) attestedKey(body any, contractID string, delegates ...delegate) ([]byte, error) {
 	if err := checkPlatform(body); err != nil {
 		return nil, err
 	}
-	r, err := c.attested(body, contractID, delegatedMismatch)
+	r, err := c.attested(body, contractID, delegatedMismatch, delegates...)
 	if err != nil {
 		return nil, err
 	}

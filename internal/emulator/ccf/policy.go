@@ -59,12 +59,24 @@ func validatePolicy(x *tx, args any) error {
 
 func applyPolicy(a *applying, args any) error {
 	id, _ := textField(args, "contractId")
+	old, _ := policyTable.get(a.tx, id)
+	policy, err := updatedPolicy(old, args)
+	if err != nil {
+		return err
+	}
+	policyTable.put(a.tx, id, policy)
+	return nil
+}
+
+// updatedPolicy is a copy of the old one, which may be nil, with the claims of
+// the arguments added or removed.
+func updatedPolicy(old *object, args any) (*object, error) {
 	claims, ok := field(args, "claims").(*object)
 	if !ok {
-		return throw("TypeError: claims is not an object of claim names")
+		return nil, throw("TypeError: claims is not an object of claim names")
 	}
 	policy := obj()
-	if old, ok := policyTable.get(a.tx, id); ok {
+	if old != nil {
 		for _, name := range old.keys {
 			policy.set(name, old.values[name])
 		}
@@ -79,11 +91,10 @@ func applyPolicy(a *applying, args any) error {
 			values = []any{claims.values[name]}
 		}
 		if err := change(policy, name, values); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	policyTable.put(a.tx, id, policy)
-	return nil
+	return policy, nil
 }
 
 func startsWithBool(values []any) bool {
@@ -142,14 +153,19 @@ func removeClaim(policy *object, name string, values []any) error {
 }
 
 func (c *call) showPolicy() (any, error) {
+	policy, _ := policyTable.get(c.tx, c.params[0])
+	return obj("proposalIds", openForContract(c.tx, "set_clean_room_policy", c.params[0]), "policy", sortedClaims(policy)), nil
+}
+
+// sortedClaims shows a policy, which may be nil, in the order of its names.
+func sortedClaims(policy *object) *object {
 	shown := obj()
-	if policy, ok := policyTable.get(c.tx, c.params[0]); ok {
-		names := slices.Sorted(slices.Values(policy.keys))
-		for _, name := range names {
+	if policy != nil {
+		for _, name := range slices.Sorted(slices.Values(policy.keys)) {
 			shown.set(name, policy.values[name])
 		}
 	}
-	return obj("proposalIds", openForContract(c.tx, "set_clean_room_policy", c.params[0]), "policy", shown), nil
+	return shown
 }
 
 // matches tells whether the claims satisfy the policy: each of its claims is

@@ -81,6 +81,7 @@ func nodeRoutes() []route {
 func applicationRoutes() []route {
 	const contract = "/app/contracts/{contractId}"
 	const option = contract + "/runtimeoptions/{option}"
+	const delegates = contract + "/cleanroompolicy/delegates"
 	return []route{
 		{method: http.MethodGet, path: "/app/contracts", auth: users, handle: (*call).listContracts},
 		{method: http.MethodPut, path: contract, auth: members, handle: (*call).putContract},
@@ -88,6 +89,9 @@ func applicationRoutes() []route {
 		{method: http.MethodPost, path: contract + "/deploymentspec", handle: (*call).showSpec},
 		{method: http.MethodPost, path: contract + "/deploymentinfo", handle: (*call).showInfo},
 		{method: http.MethodPost, path: contract + "/cleanroompolicy", auth: users, handle: (*call).showPolicy},
+		{method: http.MethodGet, path: delegates, auth: users, handle: (*call).listDelegates},
+		{method: http.MethodPut, path: delegates + "/{delegateType}/{delegateId}", handle: (*call).putDelegate},
+		{method: http.MethodPost, path: delegates + "/{delegateType}/{delegateId}", auth: users, handle: (*call).showDelegate},
 		{method: http.MethodPost, path: option + "/status", auth: anybody, handle: (*call).contractOptionStatus},
 		{method: http.MethodPost, path: option + "/enable", auth: members, handle: (*call).enableOption},
 		{method: http.MethodPost, path: option + "/disable", auth: members, handle: (*call).disableOption},

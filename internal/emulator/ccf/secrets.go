@@ -62,7 +62,7 @@ func (c *call) getSecret() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.attestedKey(body, c.params[0])
+	key, err := c.attestedKey(body, c.params[0], delegate{"secrets", c.params[1]})
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,8 @@ func (c *call) issueToken() (any, error) {
 			return nil, badRequest("InvalidInput", "Value for "+name+" '"+v+"' is invalid.")
 		}
 	}
-	key, err := c.attestedKey(body, c.params[0])
+	subject, _ := c.query("sub")
+	key, err := c.attestedKey(body, c.params[0], delegate{"oauth-federation-subjects", subject})
 	if err != nil {
 		return nil, err
 	}
