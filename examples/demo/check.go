@@ -33,14 +33,16 @@ func (t *target) check(ctx context.Context) (err error) {
 	if err := db.QueryRowContext(ctx, "SHOW server_version").Scan(&version); err != nil {
 		return fmt.Errorf("-dsn: %w", err)
 	}
-	rows, err := db.QueryContext(ctx, "SELECT id, first_name, gender FROM users LIMIT 0")
+	rows, err := db.QueryContext(ctx, "SELECT id, first_name FROM users WHERE gender = $1 LIMIT 0", "Female")
 	if err == nil {
 		err = errors.Join(rows.Err(), rows.Close())
 	}
 	var answer *pq.Error
 	switch {
 	case errors.As(err, &answer):
-		return fmt.Errorf("-dsn: database %s has no table users(id, first_name, gender) that user %s can read: %s", t.Name, t.User, answer.Message)
+		return fmt.Errorf("-dsn: database %s has no table users(id, first_name, gender) that user %s can ask for the gender Female: %s", t.Name, t.User, answer.Message)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("-dsn: %s does not answer within %s: %w", t.Host, checkTimeout, err)
 	case err != nil:
 		return fmt.Errorf("-dsn: %w", err)
 	}

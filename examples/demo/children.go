@@ -49,7 +49,12 @@ func (s *scenario) spawn(ctx context.Context, name, join, dir string, env []stri
 	}
 	cmd := exec.CommandContext(ctx, s.self, args...)
 	cmd.Env, cmd.Dir = env, dir
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Cancel = func() error {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			return cmd.Process.Kill() // a system without interrupts
+		}
+		return nil
+	}
 	cmd.WaitDelay = 5 * time.Second
 	c := &child{party: name, cmd: cmd, said: &tail{}}
 	cmd.Stderr = c.said
@@ -104,13 +109,22 @@ func (c *child) run(ctx context.Context, args []string, write func(steps.Step)) 
 	return nil, c.died(ctx, c.lines.Err())
 }
 
-// died explains why the child says nothing any more.
+// died explains why the child says nothing any more, or nothing that can be
+// read: then it is ended, since nobody reads what it goes on to say.
 func (c *child) died(ctx context.Context, err error) error {
-	waitErr := c.close()
+	if c.lines.Err() != nil {
+		_ = c.cmd.Process.Kill() // an error means that it has ended
+	}
+	if waitErr := c.close(); waitErr != nil {
+		err = waitErr
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("the process of the %s ended: %w: %s", c.party, errors.Join(err, waitErr), c.said.text())
+	if said := c.said.text(); len(said) > 0 {
+		return fmt.Errorf("the process of the %s ended: %w: %s", c.party, err, said)
+	}
+	return fmt.Errorf("the process of the %s ended: %w", c.party, err)
 }
 
 // close ends the child and waits for it.

@@ -32,11 +32,11 @@ func (s *scenario) collaborate(ctx context.Context) (map[string]string, error) {
 	if err := s.room(ctx); err != nil {
 		return nil, err
 	}
-	values, err := s.act(ctx, act{steps.Consumer, []string{"-out", s.staging, "download"}}, s.report.Write)
+	values, err := s.act(ctx, act{steps.Consumer, []string{"-out", s.staged(steps.Consumer), "download"}}, s.report.Write)
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.act(ctx, act{steps.Publisher, []string{"-out", s.staging, "logs"}}, s.report.Write)
+	_, err = s.act(ctx, act{steps.Publisher, []string{"-out", s.staged(steps.Publisher), "logs"}}, s.report.Write)
 	return values, err
 }
 
@@ -113,7 +113,7 @@ func (s *scenario) agreement(image string) []act {
 	return []act{
 		{steps.Publisher, append(s.dbFlags(), "join", "describe")},
 		{steps.Consumer, describe},
-		{steps.Publisher, []string{"accept"}},
+		{steps.Publisher, []string{"-image", image, "accept"}},
 		{steps.Consumer, append(images[:2:2], "deployment", "approve")},
 		{steps.Publisher, approve},
 	}

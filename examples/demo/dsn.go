@@ -82,17 +82,29 @@ func (t *target) readQuery(q url.Values, insecure bool) error {
 		return usagef("-dsn: sslmode %s does not prove which server answers; use verify-full, or say -insecure-dsn-tls", t.SSLMode)
 	}
 	if file := q.Get("sslrootcert"); file != "" && file != "system" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
+		var err error
+		if t.RootPEM, err = readCertificate(file); err != nil {
 			return fmt.Errorf("-dsn: sslrootcert: %w", err)
 		}
-		t.RootPEM = pem
 	}
 	return nil
 }
 
+// readCertificate reads a regular file of the size of a certificate.
+func readCertificate(name string) ([]byte, error) {
+	const most = 1 << 20
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > most {
+		return nil, fmt.Errorf("%s is no certificate in a file of at most %d bytes", name, most)
+	}
+	return os.ReadFile(name)
+}
+
 // findPassword takes PGPASSWORD, else the first line of PGPASSFILE that
-// matches. An account without a password gets an empty one.
+// matches. The room's account needs one: it is what gets wrapped.
 func findPassword(t *target, getenv func(string) string) ([]byte, error) {
 	if p := getenv("PGPASSWORD"); p != "" {
 		return []byte(p), nil

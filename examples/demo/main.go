@@ -23,6 +23,7 @@ import (
 	"syscall"
 
 	"github.com/cleanroom-go/sdk/examples/internal/party"
+	"github.com/cleanroom-go/sdk/examples/internal/steps"
 )
 
 // denials are the values of -deny.
@@ -60,22 +61,43 @@ func main() {
 // exitCode says what went wrong, unless that was said before, and turns the
 // error into the process's exit code.
 func exitCode(ctx context.Context, err error) int {
-	var usage *party.UsageError
-	var told *toldError
+	var (
+		usage *party.UsageError
+		told  *toldError
+		tidy  *tidyError
+	)
+	if errors.As(err, &tidy) {
+		fmt.Fprintln(os.Stderr, "demo:", steps.Printable(tidy.Error()))
+	}
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.As(err, &told):
 		return told.code
 	case errors.As(err, &usage):
-		fmt.Fprintln(os.Stderr, "demo:", err)
+		fmt.Fprintln(os.Stderr, "demo:", steps.Printable(usage.Error()))
 		return 2
-	case ctx.Err() != nil:
+	case tidy != nil && err == error(tidy):
+		return 1
+	case ctx.Err() != nil && tidy == nil:
 		fmt.Fprintln(os.Stderr, "demo: interrupted; nothing is left behind")
 		return 1
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "demo: interrupted")
+		return 1
 	}
-	fmt.Fprintln(os.Stderr, "demo:", err)
+	fmt.Fprintln(os.Stderr, "demo:", oneLine(err))
 	return 1
+}
+
+// oneLine is an error for a person. Its text may be another party's.
+func oneLine(err error) string {
+	const most = 2000
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return steps.Printable(text)
 }
 
 // toldError is a failure that the reader knows about already.
@@ -106,7 +128,15 @@ func runDemo(ctx context.Context, args []string) error {
 	} else if err != nil {
 		return usagef("%w; -h lists the flags", err)
 	}
+	empty := ""
+	fs.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" {
+			empty = f.Name
+		}
+	})
 	switch {
+	case empty != "":
+		return usagef("-%s is empty", empty)
 	case fs.NArg() > 0:
 		return usagef("unexpected argument %q; -h lists the flags", fs.Arg(0))
 	case c.deny != "" && !slices.Contains(denials, c.deny):

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cleanroom-go/sdk/examples/internal/steps"
 )
 
 // explain prints a denial: which check, wanted, got, what to do.
@@ -17,22 +17,22 @@ func (s *scenario) explain(r denialReport) {
 		s.printJSON(map[string]any{"denied": r})
 		return
 	}
-	w := bufio.NewWriter(os.Stdout)
-	defer w.Flush()
-	fmt.Fprintf(w, "\ndenied      %s\n  party     %s\n  by        %s\n", r.Op, r.Party, r.By)
+	var w strings.Builder
+	fmt.Fprintf(&w, "\ndenied      %s\n  party     %s\n  by        %s\n", r.Op, r.Party, r.By)
 	for _, c := range r.Checks {
 		if c.Passed {
 			continue
 		}
 		for _, field := range [][2]string{{"check", c.ID}, {"wanted", c.Want}, {"got", c.Got}, {"do", c.Remedy}} {
-			for i, text := range wrap(field[1], 88) {
+			for i, text := range wrap(steps.Printable(field[1]), 88) {
 				if i > 0 {
 					field[0] = ""
 				}
-				fmt.Fprintf(w, "  %-9s %s\n", field[0], text)
+				fmt.Fprintf(&w, "  %-9s %s\n", field[0], text)
 			}
 		}
 	}
+	s.report.Printf("%s", w.String())
 }
 
 // wrap breaks a text at blanks into lines of about width characters. A text
@@ -64,11 +64,11 @@ func (s *scenario) summary(v map[string]string) error {
 		}})
 		return nil
 	}
-	fmt.Printf("\noutput      %s\nrows        %d, as the room reported\ndatabase    %s\ntime        %.1f s", output, rows, s.db.Label, took.Seconds())
+	time := fmt.Sprintf("%.1f s", took.Seconds())
 	if s.dbTime > 0 {
-		fmt.Printf(", of which %.1f s to start the database", s.dbTime.Seconds())
+		time += fmt.Sprintf(", of which %.1f s to start the database", s.dbTime.Seconds())
 	}
-	fmt.Println()
+	s.report.Printf("\noutput      %s\nrows        %d, as the room reported\ndatabase    %s\ntime        %s\n", output, rows, steps.Printable(s.db.Label), time)
 	return nil
 }
 
@@ -77,5 +77,5 @@ func (s *scenario) printJSON(v any) {
 	if err != nil {
 		panic("demo: internal error: " + err.Error()) // plain values always encode
 	}
-	fmt.Printf("%s\n", b)
+	s.report.Printf("%s\n", b)
 }

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/cleanroom-go/sdk/cleanroom/cleanroomtest"
+	"github.com/cleanroom-go/sdk/examples/internal/party"
+	"github.com/cleanroom-go/sdk/examples/internal/query"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
 	"github.com/cleanroom-go/sdk/internal/redact"
 )
@@ -20,10 +23,11 @@ const contractID = "collab1-db"
 // scenario is one run of the demo.
 type scenario struct {
 	config   config
-	self     string // this program
-	dir      string // all of the run that is no result, removed at its end
-	out      string // for results
-	staging  string // in out: results before the run has ended well
+	self     string   // this program
+	dir      string   // all of the run that is no result, removed at its end
+	out      string   // for results
+	staging  string   // in out: results before the run has ended well
+	made     []string // folders above out that were not there, the innermost first
 	env      *cleanroomtest.Env
 	db       *target
 	children map[string]*child
@@ -40,6 +44,9 @@ func play(ctx context.Context, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.tidy(err)) }()
+	if err := s.target(ctx); err != nil {
+		return err
+	}
 	if err := s.folders(); err != nil {
 		return err
 	}
@@ -62,7 +69,7 @@ func play(ctx context.Context, c config) (err error) {
 	if err := s.keepResults(); err != nil {
 		return err
 	}
-	return s.summary(values)
+	return errors.Join(s.summary(values), s.report.Err())
 }
 
 func newScenario(c config) (*scenario, error) {
@@ -76,26 +83,78 @@ func newScenario(c config) (*scenario, error) {
 	}, nil
 }
 
+// target looks at the database that the user has named, if any.
+func (s *scenario) target(ctx context.Context) (err error) {
+	if s.config.dsn == "" {
+		return nil
+	}
+	if s.db, err = parseDSN(s.config.dsn, s.config.insecure, os.Getenv); err != nil {
+		return err
+	}
+	return s.db.check(ctx)
+}
+
 // folders makes the folders of the run. That for results is tried first:
 // whoever cannot write there should know before anything is started.
-func (s *scenario) folders() (err error) {
-	if s.out = s.config.out; s.out == "" {
-		s.out, err = os.MkdirTemp("", "cleanroom-demo-")
-	} else if s.out, err = filepath.Abs(s.out); err == nil {
-		err = os.MkdirAll(s.out, 0o755)
-	}
-	if err == nil {
-		s.staging, err = os.MkdirTemp(s.out, ".cleanroom-demo-")
-	}
+func (s *scenario) folders() error {
+	temp, err := filepath.Abs(os.TempDir()) // the parties work in folders of their own
 	if err != nil {
-		return fmt.Errorf("-out: the folder for results cannot be used: %w", err)
-	}
-	if s.dir, err = os.MkdirTemp("", "cleanroom-demo-run-"); err != nil {
 		return err
+	}
+	if s.dir, err = os.MkdirTemp(temp, "cleanroom-demo-run-"); err != nil {
+		return fmt.Errorf("the folder for temporary files cannot be used; set TMPDIR: %w", err)
 	}
 	for _, name := range []string{"shared", steps.Publisher, steps.Consumer, steps.Room} {
 		if err := os.Mkdir(s.path(name), 0o700); err != nil {
 			return err
+		}
+	}
+	if s.config.out == "" {
+		if s.out, err = os.MkdirTemp(temp, "cleanroom-demo-"); err == nil {
+			s.made = []string{s.out}
+		}
+	} else if s.out, err = filepath.Abs(s.config.out); err == nil {
+		s.made, err = makeFolders(s.out)
+	}
+	if err == nil {
+		s.staging, err = os.MkdirTemp(s.out, ".cleanroom-demo-")
+	}
+	if err == nil {
+		err = errors.Join(os.Mkdir(s.staged(steps.Publisher), 0o700), os.Mkdir(s.staged(steps.Consumer), 0o700))
+	}
+	if err == nil {
+		err = s.overwritable()
+	}
+	if err != nil {
+		return fmt.Errorf("-out: the folder for results cannot be used: %w", err)
+	}
+	return nil
+}
+
+// makeFolders makes a folder and those above it, and says which were not there.
+func makeFolders(dir string) (made []string, err error) {
+	for missing := dir; ; missing = filepath.Dir(missing) {
+		if _, err := os.Stat(missing); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, missing)
+	}
+	return made, os.MkdirAll(dir, 0o755)
+}
+
+// staged is where a party's results lie before the run has ended well: each
+// has a folder of its own, so that neither can replace what is the other's.
+func (s *scenario) staged(party string) string { return filepath.Join(s.staging, party) }
+
+// results are the files that a run leaves, by the party that downloads them.
+var results = []struct{ party, name string }{{steps.Consumer, query.File}, {steps.Publisher, party.LogFile}}
+
+// overwritable refuses places of results that are taken by something else.
+func (s *scenario) overwritable() error {
+	for _, r := range results {
+		info, err := os.Lstat(filepath.Join(s.out, r.name))
+		if err == nil && info.IsDir() {
+			return fmt.Errorf("%s is a folder", filepath.Join(s.out, r.name))
 		}
 	}
 	return nil
@@ -103,14 +162,6 @@ func (s *scenario) folders() (err error) {
 
 // start brings up the local environment.
 func (s *scenario) start(ctx context.Context) (err error) {
-	if s.config.dsn != "" {
-		if s.db, err = parseDSN(s.config.dsn, s.config.insecure, os.Getenv); err != nil {
-			return err
-		}
-		if err := s.db.check(ctx); err != nil {
-			return err
-		}
-	}
 	if s.env, err = cleanroomtest.Start(ctx); err != nil {
 		return err
 	}
@@ -141,12 +192,8 @@ func (s *scenario) start(ctx context.Context) (err error) {
 // keepResults moves what was downloaded to its place, now that it is known to
 // be right.
 func (s *scenario) keepResults() error {
-	entries, err := os.ReadDir(s.staging)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := os.Rename(filepath.Join(s.staging, e.Name()), filepath.Join(s.out, e.Name())); err != nil {
+	for _, r := range results {
+		if err := os.Rename(filepath.Join(s.staged(r.party), r.name), filepath.Join(s.out, r.name)); err != nil {
 			return err
 		}
 	}
@@ -171,11 +218,24 @@ func (s *scenario) tidy(failure error) error {
 			errs = append(errs, os.RemoveAll(dir))
 		}
 	}
-	if failure != nil && s.config.out == "" && s.out != "" {
-		errs = append(errs, os.RemoveAll(s.out))
+	if failure != nil {
+		for _, dir := range s.made { // the innermost first; whoever has put something in keeps it
+			if err := os.Remove(dir); err != nil {
+				break
+			}
+		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return &tidyError{err}
+	}
+	return nil
 }
+
+// tidyError says that something may be left behind.
+type tidyError struct{ err error }
+
+func (e *tidyError) Error() string { return "tidying up: " + e.err.Error() }
+func (e *tidyError) Unwrap() error { return e.err }
 
 func (s *scenario) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)

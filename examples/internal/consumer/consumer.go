@@ -4,9 +4,7 @@ package consumer
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"os"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
 	"github.com/cleanroom-go/sdk/examples/internal/party"
@@ -17,8 +15,8 @@ import (
 
 type consumer struct {
 	*party.Party
-	partner, image string
-	weakTLS        bool
+	partner string
+	weakTLS bool
 }
 
 // Run plays the steps that args name.
@@ -26,20 +24,18 @@ func Run(ctx context.Context, args []string, o *party.Options) error {
 	c := &consumer{Party: party.New(steps.Consumer, o)}
 	f := c.Flags()
 	f.StringVar(&c.partner, "partner-tenant", "", "Entra tenant `id` of the publisher")
-	f.StringVar(&c.image, "image", "", "`reference` of the query's image, registry/repository@sha256:DIGEST")
 	f.BoolVar(&c.weakTLS, "insecure-db-tls", false, "let the query connect to a database whose TLS proves less than verify-full")
 	return c.Run(ctx, args, []party.Step{
 		{Name: "keys", Help: "make the member key and share its certificate", Run: c.MakeKeys},
-		{Name: "found", Help: "activate, open the ledger, let the publisher in, enable the token issuer", Run: c.found},
-		{Name: "describe", Help: "make the output sink, write the document", Run: c.describe},
-		{Name: "propose", Help: "merge both documents, propose the result as the contract and vote for it", Run: func(ctx context.Context) error {
-			return c.ProposeContract(ctx, c.Document(), c.Shared(steps.Publisher+"-config.yaml"))
-		}},
-		{Name: "deployment", Help: "generate the deployment from the accepted contract and propose it", Run: c.ProposeDeployment},
-		{Name: "approve", Help: "verify the proposed deployment and vote for it", Run: func(ctx context.Context) error { return c.Approve(ctx, false) }},
-		{Name: "provide", Help: "publish the issuer, import the key, wrap the data key", Run: c.provide},
-		{Name: "template", Help: "write the accepted template for the platform", Run: c.WriteTemplate},
-		{Name: "download", Help: "download the output and compare it with what the room reported", Run: c.download},
+		{Name: "found", Help: "activate, open the ledger, let the publisher in, enable the token issuer", Needs: append([]string{"tenant", "partner-tenant"}, party.Ledger...), Run: c.found},
+		{Name: "describe", Help: "make the output sink, write the document", Needs: party.Resources(append([]string{"image"}, party.Ledger...)...), Run: c.describe},
+		{Name: "propose", Help: "merge both documents, propose the result as the contract and vote for it", Needs: party.Ledger, Run: c.propose},
+		{Name: "deployment", Help: "generate the deployment from the accepted contract and propose it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: c.ProposeDeployment},
+		{Name: "approve", Help: "verify the proposed deployment and vote for it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: c.approve},
+		{Name: "retract", Help: "withdraw the open proposals, to propose others", Needs: party.Ledger, Run: c.Retract},
+		{Name: "provide", Help: "publish the issuer, import the key, wrap the data key", Needs: party.Resources(party.Ledger...), Run: c.provide},
+		{Name: "template", Help: "write the accepted template for the platform", Needs: party.Ledger, Run: c.WriteTemplate},
+		{Name: "download", Help: "download the output and compare it with what the room reported", Needs: party.Ledger, Run: c.download},
 	})
 }
 
@@ -49,39 +45,13 @@ func (c *consumer) found(ctx context.Context) error {
 	if err := c.Activate(ctx); err != nil {
 		return err
 	}
-	ledger, err := c.Governance()
-	if err != nil {
+	if err := c.OpenLedger(ctx); err != nil {
 		return err
 	}
-	service, err := c.ServiceCertificate()
-	if err != nil {
+	if err := c.LetIn(ctx, steps.Publisher, c.partner); err != nil {
 		return err
 	}
-	if err := c.Pass(ctx, governance.OpenService(service)); err != nil {
-		return err
-	}
-	if err := ledger.WaitReady(ctx); err != nil {
-		return err
-	}
-	partner, err := os.ReadFile(c.Certificate(steps.Publisher))
-	if err != nil {
-		return err
-	}
-	if err := c.Pass(ctx,
-		governance.SetMemberData(ledger.Member().ID(), governance.MemberData{Identifier: c.Name, TenantID: c.Tenant}),
-		governance.SetMember(partner, governance.MemberData{Identifier: steps.Publisher, TenantID: c.partner}),
-	); err != nil {
-		return err
-	}
-	c.Step(steps.Governance, "service open; members: consumer, active, and publisher, accepted", 6)
-	if err := c.Pass(ctx, governance.EnableOIDCIssuer(rand.Text())); err != nil {
-		return err
-	}
-	kid, err := ledger.OIDC().GenerateSigningKey(ctx)
-	if err == nil {
-		c.Step(steps.Governance, "token issuer enabled, its key made inside the service: "+steps.Short(kid)+"...", 59)
-	}
-	return err
+	return c.EnableIssuer(ctx)
 }
 
 func (c *consumer) describe(ctx context.Context) error {
@@ -100,7 +70,7 @@ func (c *consumer) describe(ctx context.Context) error {
 		return err
 	}
 	if err := s.AddApplication(cleanroom.ApplicationOptions{
-		Name: query.Application, Image: c.image, CPU: 0.5, MemoryInGB: 1,
+		Name: query.Application, Image: c.Image, CPU: 0.5, MemoryInGB: 1,
 		Command:     []string{"/query", fmt.Sprintf("-insecure-db-tls=%t", c.weakTLS)},
 		Environment: cleanroom.Environment{{Name: query.SecretVariable, Value: governance.SecretID(publisher, party.SecretName)}},
 		Datasinks:   cleanroom.Mounts{{Name: query.Output, Path: "/mnt/remote/output"}},
@@ -110,24 +80,30 @@ func (c *consumer) describe(ctx context.Context) error {
 	if err := c.MakeSink(ctx, s, query.Output); err != nil {
 		return err
 	}
-	if err := s.WriteFile(c.Document()); err != nil {
+	if err := c.WriteDocument(s); err != nil {
 		return err
 	}
 	c.Step(c.Name, "document written: identity, key store, encrypted output sink, the query pinned by its digest", 13, 15, 24, 28)
 	return nil
 }
 
+func (c *consumer) propose(ctx context.Context) error {
+	return c.ProposeContract(ctx, c.Document(), c.SharedDocument(steps.Publisher))
+}
+
+func (c *consumer) approve(ctx context.Context) error { return c.Approve(ctx, false) }
+
 func (c *consumer) provide(ctx context.Context) error {
-	_, _, _, err := c.Provide(ctx, query.Output, 57)
+	_, err := c.Provide(ctx, query.Output, 57)
 	return err
 }
 
 func (c *consumer) download(ctx context.Context) error {
-	files, err := c.Download(ctx, query.Output)
+	file, err := c.Download(ctx, query.Output, query.File)
 	if err != nil {
 		return err
 	}
-	rows, err := party.CountLines(files[0].Path)
+	rows, err := party.CountLines(file)
 	if err != nil {
 		return err
 	}
@@ -135,14 +111,8 @@ func (c *consumer) download(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reported := int64(-1)
-	for _, e := range events {
-		if e.Rows != nil {
-			reported = *e.Rows
-		}
-	}
-	if rows != reported {
-		return fmt.Errorf("%s has %d rows, the room reported %d", files[0].Path, rows, reported)
+	if reported := events.Rows(); rows != reported {
+		return fmt.Errorf("%s has %d rows, the room reported %d", file, rows, reported)
 	}
 	c.Result(c.Name, fmt.Sprintf("output downloaded and decrypted: %d rows, as the room reported", rows), map[string]string{"rows": fmt.Sprint(rows)}, 67, 70)
 	return nil

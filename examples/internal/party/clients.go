@@ -16,6 +16,7 @@ import (
 	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
 	"github.com/cleanroom-go/sdk/governance"
+	"github.com/cleanroom-go/sdk/internal/transport"
 )
 
 const certFile, keyFile = "member_cert.pem", "member_privk.pem"
@@ -84,7 +85,7 @@ func (p *Party) ServiceCertificate() ([]byte, error) {
 // Credential is the party's Azure account.
 func (p *Party) Credential() (azcore.TokenCredential, error) {
 	if p.options.Credential == nil {
-		cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: p.options.Client, TenantID: p.Tenant})
+		cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: transport.NoRedirect(p.options.Client), TenantID: p.Tenant})
 		if err != nil {
 			return nil, err
 		}

@@ -2,9 +2,12 @@ package party
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"os"
 	"strings"
 
+	"github.com/cleanroom-go/sdk/examples/internal/steps"
 	"github.com/cleanroom-go/sdk/governance"
 )
 
@@ -18,6 +21,75 @@ func (p *Party) Activate(ctx context.Context) error {
 		return err
 	}
 	p.Step(p.Name, "activated as a member of the consortium", 4)
+	return nil
+}
+
+// OpenLedger opens a new ledger to applications, once.
+func (p *Party) OpenLedger(ctx context.Context) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	info, err := ledger.ServiceInfo(ctx)
+	if err != nil {
+		return err
+	}
+	if info.Status != "Open" {
+		service, err := p.ServiceCertificate()
+		if err != nil {
+			return err
+		}
+		if err := p.Pass(ctx, governance.OpenService(service)); err != nil {
+			return err
+		}
+	}
+	return ledger.WaitReady(ctx)
+}
+
+// LetIn makes the consortium of this party and another one, whose certificate
+// was shared. A member that is there stays as it is.
+func (p *Party) LetIn(ctx context.Context, other, otherTenant string) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	cert, err := os.ReadFile(p.Certificate(other))
+	if err != nil {
+		return err
+	}
+	if _, err := p.MemberID(ctx, other); err != nil {
+		err = p.Pass(ctx,
+			governance.SetMemberData(ledger.Member().ID(), governance.MemberData{Identifier: p.Name, TenantID: p.Tenant}),
+			governance.SetMember(cert, governance.MemberData{Identifier: other, TenantID: otherTenant}),
+		)
+		if err != nil {
+			return err
+		}
+	}
+	p.Step(steps.Governance, "service open; members: "+p.Name+", active, and "+other+", let in", 6)
+	return nil
+}
+
+// EnableIssuer lets the ledger issue tokens for rooms, once.
+func (p *Party) EnableIssuer(ctx context.Context) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	info, err := ledger.OIDC().Info(ctx)
+	if err != nil {
+		return err
+	}
+	if !info.Enabled {
+		if err := p.Pass(ctx, governance.EnableOIDCIssuer(rand.Text())); err != nil {
+			return err
+		}
+	}
+	kid, err := ledger.OIDC().GenerateSigningKey(ctx)
+	if err != nil {
+		return err
+	}
+	p.Step(steps.Governance, "token issuer enabled, its key made inside the service: "+steps.Short(kid)+"...", 59)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package party
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -54,19 +55,47 @@ func (p *Party) ProposeContract(ctx context.Context, files ...string) error {
 		return err
 	}
 	contract := ledger.Contract(p.ContractID)
-	version, err := contract.Create(ctx, string(data))
+	c, err := p.draft(ctx, contract, string(data))
 	if err != nil {
 		return err
 	}
-	proposal, err := contract.Propose(ctx, version)
-	if err != nil {
-		return err
+	if c.State == governance.ContractAccepted {
+		p.Step(p.Name, "contract "+c.ID+" was accepted before", 40)
+		return nil
 	}
-	if _, err := contract.Vote(ctx, proposal.ID, true); err != nil {
+	id := c.ProposalID
+	if c.State == governance.ContractDraft {
+		proposal, err := contract.Propose(ctx, c.Version)
+		if err != nil {
+			return err
+		}
+		id = proposal.ID
+	}
+	if _, err := contract.Vote(ctx, id, true); err != nil {
 		return err
 	}
 	p.Step(p.Name, fmt.Sprintf("contract %s of %d bytes created, proposed, voted for", p.ContractID, len(data)), 40)
 	return nil
+}
+
+// draft creates the contract, or finds it if it says the same: a step that was
+// interrupted can be repeated.
+func (p *Party) draft(ctx context.Context, contract *governance.ContractClient, data string) (*governance.Contract, error) {
+	c, err := contract.Get(ctx)
+	var answer *governance.ServiceError
+	if errors.As(err, &answer) && answer.Code == "ContractNotFound" {
+		if _, err := contract.Create(ctx, data); err != nil {
+			return nil, err
+		}
+		c, err = contract.Get(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Data != data {
+		return nil, fmt.Errorf("contract %s is there and says something else; choose another id with -contract", c.ID)
+	}
+	return c, nil
 }
 
 // Accept votes for the proposed contract if it says what the party's own
@@ -92,8 +121,10 @@ func (p *Party) Accept(ctx context.Context) error {
 	if err := proposed.Includes(own); err != nil {
 		return err
 	}
-	if _, err := contract.Vote(ctx, c.ProposalID, true); err != nil {
-		return err
+	if c.State != governance.ContractAccepted {
+		if _, err := contract.Vote(ctx, c.ProposalID, true); err != nil {
+			return err
+		}
 	}
 	p.Step(p.Name, "contract "+c.ID+" says what was shared; voted for it", 40)
 	return nil

@@ -2,12 +2,14 @@ package party
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/governance"
 )
 
 // ProposeDeployment generates the deployment from the accepted contract and
@@ -30,17 +32,104 @@ func (p *Party) ProposeDeployment(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	open, err := cleanroom.ReadProposals(ctx, ledger, p.ContractID)
+	if err != nil {
+		return err
+	}
+	now, err := p.current(ctx, open)
+	if err != nil {
+		return err
+	}
 	contract := ledger.Contract(p.ContractID)
-	if _, err := contract.ProposeDeploymentSpec(ctx, d.Template); err != nil {
-		return err
+	// What is open or accepted already is not proposed again: a step that was
+	// interrupted can be repeated.
+	if now.template == nil {
+		if _, err := contract.ProposeDeploymentSpec(ctx, d.Template); err != nil {
+			return err
+		}
 	}
-	if _, err := contract.ProposeCleanRoomPolicy(ctx, d.GovernancePolicy); err != nil {
-		return err
+	if now.policy == nil {
+		if _, err := contract.ProposeCleanRoomPolicy(ctx, d.GovernancePolicy); err != nil {
+			return err
+		}
 	}
-	if _, err := contract.ProposeLogging(ctx); err != nil {
-		return err
+	if open.LoggingID == "" && !now.logging {
+		if _, err := contract.ProposeLogging(ctx); err != nil {
+			return err
+		}
 	}
 	p.Step(p.Name, "deployment template, clean room policy and logging proposed", 48, 49, 50)
+	return nil
+}
+
+// standing is what a contract's deployment is or would be: the open proposal,
+// else what was accepted, else nil.
+type standing struct {
+	template json.RawMessage
+	policy   *governance.PolicyUpdate
+	logging  bool // accepted
+}
+
+func (p *Party) current(ctx context.Context, open *cleanroom.Proposals) (*standing, error) {
+	ledger, err := p.Governance()
+	if err != nil {
+		return nil, err
+	}
+	contract := ledger.Contract(p.ContractID)
+	s := &standing{template: open.Template}
+	if open.TemplateID == "" {
+		spec, err := contract.DeploymentSpec(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if string(spec.Data) != "{}" {
+			s.template = spec.Data
+		}
+	}
+	if open.PolicyID != "" {
+		s.policy = &open.Policy
+	} else {
+		accepted, err := contract.CleanRoomPolicy(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(accepted.Claims) > 0 {
+			s.policy = &governance.PolicyUpdate{Type: governance.PolicyAdd, Claims: map[string]any{}}
+			for name, values := range accepted.Claims {
+				s.policy.Claims[name] = values
+			}
+		}
+	}
+	status, err := contract.Option(ctx, governance.Logging)
+	if err != nil {
+		return nil, err
+	}
+	s.logging = status.Enabled
+	return s, nil
+}
+
+// Retract withdraws the party's own open proposals of a deployment, to propose
+// another one.
+func (p *Party) Retract(ctx context.Context) error {
+	ledger, err := p.Governance()
+	if err != nil {
+		return err
+	}
+	proposals, err := ledger.Proposals(ctx)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, proposal := range proposals {
+		if proposal.State != governance.ProposalOpen || proposal.ProposerID != ledger.Member().ID() {
+			continue
+		}
+		if _, err := ledger.Proposal(proposal.ID).Withdraw(ctx); err != nil {
+			return err
+		}
+		n++
+	}
+	p.Step(p.Name, fmt.Sprintf("%d open proposals withdrawn", n))
 	return nil
 }
 
@@ -63,9 +152,15 @@ func (p *Party) Approve(ctx context.Context, withhold bool) error {
 	if err != nil {
 		return err
 	}
+	now, err := p.current(ctx, proposals)
+	if err != nil {
+		return err
+	}
+	if now.template == nil || now.policy == nil {
+		return fmt.Errorf("no deployment of contract %s is proposed yet", p.ContractID)
+	}
 	checks, err := cleanroom.VerifyProposals(cleanroom.VerifyInput{
-		Specification: spec, GenerateOptions: options,
-		ProposedTemplate: proposals.Template, ProposedPolicy: proposals.Policy,
+		Specification: spec, GenerateOptions: options, ProposedTemplate: now.template, ProposedPolicy: *now.policy,
 	})
 	if err != nil {
 		return err
@@ -83,6 +178,9 @@ func (p *Party) Approve(ctx context.Context, withhold bool) error {
 		}
 		voted = append(voted, v.name)
 	}
+	if len(voted) == 0 {
+		voted = []string{"nothing, all is decided"}
+	}
 	p.Step(p.Name, "voted for "+strings.Join(voted, ", "), 52)
 	return nil
 }
@@ -97,6 +195,9 @@ func (p *Party) WriteTemplate(ctx context.Context) error {
 	spec, err := ledger.Contract(p.ContractID).DeploymentSpec(ctx)
 	if err != nil {
 		return err
+	}
+	if _, err := cleanroom.ParseTemplate(spec.Data); err != nil {
+		return fmt.Errorf("no deployment of contract %s is accepted yet: %w", p.ContractID, err)
 	}
 	return os.WriteFile(p.Shared("template.json"), spec.Data, 0o644)
 }

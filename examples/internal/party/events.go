@@ -24,13 +24,27 @@ func (e Event) String() string {
 	return s
 }
 
-// Events reads what the rooms of the contract reported, oldest first.
-func (p *Party) Events(ctx context.Context) ([]Event, error) {
+// Events are what the rooms of a contract reported, oldest first.
+type Events []Event
+
+// Rows is the last number of rows that was reported, -1 if none was.
+func (list Events) Rows() int64 {
+	rows := int64(-1)
+	for _, e := range list {
+		if e.Rows != nil {
+			rows = *e.Rows
+		}
+	}
+	return rows
+}
+
+// Events reads them.
+func (p *Party) Events(ctx context.Context) (Events, error) {
 	ledger, err := p.Governance()
 	if err != nil {
 		return nil, err
 	}
-	var list []Event
+	var list Events
 	for e, err := range ledger.Contract(p.ContractID).Events(ctx, nil) {
 		if err != nil {
 			return nil, err

@@ -18,6 +18,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/examples/internal/query"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
 	"github.com/cleanroom-go/sdk/governance"
 	"github.com/cleanroom-go/sdk/internal/wirelog"
@@ -26,6 +28,9 @@ import (
 // SecretName is the name under which the publisher describes the database in
 // the ledger; the consumer puts its id into the document before it is there.
 const SecretName = "dbconfig"
+
+// LogFile is what the room exports its log as.
+const LogFile = query.Application + ".log"
 
 // Options are what the caller of a program decides instead of its flags. The
 // zero value is a program of its own against the real services. They may serve
@@ -70,6 +75,9 @@ type Party struct {
 	WebStorage  string
 	Issuer      string
 	Attestation string
+	Image       string // what the parties agreed to run
+	// Environment says which variables the program reads, for its help.
+	Environment string
 
 	*steps.Reporter
 
@@ -82,7 +90,17 @@ type Party struct {
 // Step is one word of a program's command line.
 type Step struct {
 	Name, Help string
-	Run        func(context.Context) error
+	// Needs are the flags without which the step cannot be done.
+	Needs []string
+	Run   func(context.Context) error
+}
+
+// Ledger are the flags that every step with the ledger needs.
+var Ledger = []string{"ledger", "ledger-cert"}
+
+// Resources are the flags of what a party has in Azure, and more.
+func Resources(more ...string) []string {
+	return append([]string{"tenant", "identity", "vault", "storage", "web-storage", "issuer"}, more...)
 }
 
 // UsageError asks for exit code 2.
@@ -112,7 +130,8 @@ func New(name string, o *Options) *Party {
 		{&p.ContractID, "contract", "collab1-db", "contract `id`"},
 		{&p.ledgerURL, "ledger", "", "`URL` of the governance ledger"},
 		{&p.ledgerCert, "ledger-cert", "", "PEM `file` with the ledger's service certificate"},
-		{&p.images, "image-policy", "", "JSON `file` with the layers of each image"},
+		{&p.Image, "image", "", "`reference` of the query's image that was reviewed, registry/repository@sha256:DIGEST"},
+		{&p.images, "image-policy", "", `JSON ` + "`file`" + ` with what is pinned of each image: {"REFERENCE": {"Layers": ["ROOT HASH", ...]}}`},
 		{&p.Tenant, "tenant", "", "Entra tenant `id` of the party"},
 		{&p.Identity, "identity", "", "client `id` of the managed identity that the room uses"},
 		{&p.Vault, "vault", "", "`URL` of the party's premium key vault"},
@@ -150,24 +169,39 @@ func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
 	if len(run) == 0 {
 		return &UsageError{fmt.Errorf("%s: no step given; %s -h lists them", p.Name, p.Name)}
 	}
+	for _, s := range run {
+		for _, name := range s.Needs {
+			if f := p.flags.Lookup(name); f.Value.String() == "" {
+				return &UsageError{fmt.Errorf("%s: step %s needs -%s, the %s", p.Name, s.Name, name, plain(f))}
+			}
+		}
+	}
 	p.Reporter = steps.New(p.options.Stdout, steps.Options{JSON: p.json, Wire: p.options.Wire})
 	for _, s := range run {
 		if err := s.Run(ctx); err != nil {
 			return fmt.Errorf("%s %s: %w", p.Name, s.Name, err)
 		}
 	}
-	return nil
+	return p.Reporter.Err()
 }
+
+// plain is what a flag is for, without the marks of its help text.
+func plain(f *flag.Flag) string { return strings.ReplaceAll(f.Usage, "`", "") }
 
 func (p *Party) usage(all []Step) {
 	w := p.options.Stderr
 	p.flags.SetOutput(w)
-	fmt.Fprintf(w, "usage: %s [flags] step...\n\nsteps, in the order of a collaboration:\n", p.Name)
+	fmt.Fprintf(w, "usage: %s [flags] step...\n\nsteps, in the order of a collaboration, and the flags that they need:\n", p.Name)
 	for _, s := range all {
-		fmt.Fprintf(w, "  %-11s %s\n", s.Name, s.Help)
+		fmt.Fprintf(w, "  %-11s %s", s.Name, s.Help)
+		if len(s.Needs) > 0 {
+			fmt.Fprintf(w, " (-%s)", strings.Join(s.Needs, " -"))
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w, "\nflags:")
 	p.flags.PrintDefaults()
+	fmt.Fprintf(w, "\n%sexit codes: 0 done, 1 failed, 2 usage, 3 denied\n", p.Environment)
 }
 
 func indexStep(all []Step, name string) int {
@@ -185,10 +219,22 @@ func (p *Party) Own(name string) string { return filepath.Join(p.Dir, name) }
 // Shared is the name of a file in the exchange folder.
 func (p *Party) Shared(name string) string { return filepath.Join(p.Share, name) }
 
-// Document is the file with the party's own specification document, and
-// Certificate that with the certificate of a party.
-func (p *Party) Document() string               { return p.Shared(p.Name + "-config.yaml") }
-func (p *Party) Certificate(name string) string { return p.Shared(name + "_cert.pem") }
+// Document is the file with the party's own specification document. It lies
+// in the party's own folder, since what the party votes for is compared with
+// it; the others get a copy.
+func (p *Party) Document() string { return p.Own("config.yaml") }
+
+// SharedDocument and Certificate are the files that a party shares.
+func (p *Party) SharedDocument(name string) string { return p.Shared(name + "-config.yaml") }
+func (p *Party) Certificate(name string) string    { return p.Shared(name + "_cert.pem") }
+
+// WriteDocument keeps the document and shares the copy.
+func (p *Party) WriteDocument(s *cleanroom.Specification) error {
+	if err := s.WriteFile(p.Document()); err != nil {
+		return err
+	}
+	return s.WriteFile(p.SharedDocument(p.Name))
+}
 
 // IdentityName and KEKName are what the document calls the managed identity
 // and the key-encryption key of the party.

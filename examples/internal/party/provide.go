@@ -5,9 +5,9 @@ import (
 	"context"
 	"crypto/rsa"
 	"errors"
-	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
 	"github.com/cleanroom-go/sdk/datasink"
@@ -64,62 +64,74 @@ func (p *Party) ReleasePolicy(ctx context.Context) (*skr.ReleasePolicy, error) {
 	return cleanroom.ReleasePolicyFor(accepted, p.Attestation, ballots...)
 }
 
+// Provided is what [Party.Provide] leaves for the party's own secrets.
+type Provided struct {
+	Keys *cleanroom.Keys
+	// KEK names the party's key-encryption key, Public is its public half.
+	KEK    skr.KeyRef
+	Public *rsa.PublicKey
+}
+
 // Provide does what both parties do for the room once it is agreed on: publish
 // the issuer, import the key-encryption key under the accepted policy, and wrap
 // the data key of the party's sink. feature is the number of that last step.
-func (p *Party) Provide(ctx context.Context, sink string, feature int) (keys *cleanroom.Keys, kek skr.KeyRef, pub *rsa.PublicKey, err error) {
-	fail := func(err error) (*cleanroom.Keys, skr.KeyRef, *rsa.PublicKey, error) {
-		return nil, skr.KeyRef{}, nil, err
-	}
+func (p *Party) Provide(ctx context.Context, sink string, feature int) (*Provided, error) {
 	policy, err := p.ReleasePolicy(ctx)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if err := p.PublishIssuer(ctx); err != nil {
-		return fail(err)
+		return nil, err
 	}
-	if keys, err = p.Keys(); err != nil {
-		return fail(err)
+	keys, err := p.Keys()
+	if err != nil {
+		return nil, err
 	}
-	kek = skr.KeyRef{Name: p.KEKName(), VaultURL: p.Vault, AttestationURL: p.Attestation}
-	if kek, pub, err = keys.ImportKEK(ctx, kek, policy); err != nil {
-		return fail(err)
+	kek, public, err := keys.ImportKEK(ctx, skr.KeyRef{Name: p.KEKName(), VaultURL: p.Vault, AttestationURL: p.Attestation}, policy)
+	if err != nil {
+		return nil, err
 	}
 	p.Step(p.Name, "key "+kek.Name+" imported; only a room of the accepted policy can have it released", 53)
 	own, err := cleanroom.ReadSpecification(p.Document())
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	deks, err := p.DEKs()
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if err := keys.WrapDEKs(ctx, own, []string{sink}, deks, policy); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	p.Step(p.Name, "data key of "+sink+" wrapped under it, stored in the vault", feature)
-	return keys, kek, pub, nil
+	return &Provided{keys, kek, public}, nil
 }
 
-// Download decrypts a sink of the party's own document into the folder for
-// results.
-func (p *Party) Download(ctx context.Context, name string) ([]datasink.File, error) {
+// Download decrypts one file of a sink of the party's own document into the
+// folder for results, and returns its path there. Whatever else a room has put
+// into the sink stays where it is: its program chooses the names.
+func (p *Party) Download(ctx context.Context, sink, name string) (string, error) {
 	own, err := cleanroom.ReadSpecification(p.Document())
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	sink, err := p.Sink(own, name)
+	from, err := p.Sink(own, sink)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	result, err := sink.Download(ctx, p.Out, nil)
+	to, err := datasink.NewWithBackend(datasink.Dir(p.Out), nil)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if len(result.Files) == 0 {
-		return nil, fmt.Errorf("sink %s is empty: no room has written to it", name)
+	r, err := from.Open(ctx, name)
+	if err != nil {
+		return "", err
 	}
-	return result.Files, nil
+	defer r.Close()
+	return filepath.Join(p.Out, name), to.WriteFile(ctx, name, func(w io.Writer) error {
+		_, err := r.WriteTo(w)
+		return err
+	})
 }
 
 // CountLines is the number of lines of a file, of any size.

@@ -3,8 +3,10 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
 	"github.com/cleanroom-go/sdk/dbsecret"
@@ -24,6 +26,7 @@ type publisher struct {
 // the environment variable PGPASSWORD.
 func Run(ctx context.Context, args []string, o *party.Options) error {
 	p := &publisher{Party: party.New(steps.Publisher, o)}
+	p.Environment = "environment: PGPASSWORD, the database's password, for the step provide\n"
 	f := p.Flags()
 	f.StringVar(&p.db.Endpoint, "db-host", "", "`host` of the database, as in its certificate")
 	f.IntVar(&p.db.Port, "db-port", dbsecret.DefaultPort, "`port` of the database")
@@ -34,18 +37,18 @@ func Run(ctx context.Context, args []string, o *party.Options) error {
 	f.BoolVar(&p.withhold, "withhold-policy-vote", false, "do not vote for the clean room policy")
 	return p.Run(ctx, args, []party.Step{
 		{Name: "keys", Help: "make the member key and share its certificate", Run: p.MakeKeys},
-		{Name: "join", Help: "become an active member", Run: p.Activate},
-		{Name: "describe", Help: "make the log sink, write and share the document", Run: p.describe},
-		{Name: "accept", Help: "check that the contract holds what was shared, and vote for it", Run: p.Accept},
-		{Name: "approve", Help: "verify the proposed deployment and vote for it", Run: func(ctx context.Context) error { return p.Approve(ctx, p.withhold) }},
-		{Name: "provide", Help: "publish the issuer, import the key, wrap and store the secrets", Run: p.provide},
-		{Name: "withdraw", Help: "withdraw the consent to execution", Run: p.withdraw},
-		{Name: "logs", Help: "download the room's log and list the audit events", Run: p.logs},
+		{Name: "join", Help: "become an active member, once the consumer has let the publisher in", Needs: party.Ledger, Run: p.Activate},
+		{Name: "describe", Help: "make the log sink, write and share the document", Needs: party.Resources("db-host", "db-name", "db-user"), Run: p.describe},
+		{Name: "accept", Help: "review the consumer's contract and vote for it", Needs: append([]string{"image"}, party.Ledger...), Run: p.Accept},
+		{Name: "approve", Help: "verify the proposed deployment and vote for it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: p.approve},
+		{Name: "provide", Help: "publish the issuer, import the key, wrap and store the secrets", Needs: party.Resources(party.Ledger...), Run: p.provide},
+		{Name: "withdraw", Help: "withdraw the consent to execution", Needs: party.Ledger, Run: p.withdraw},
+		{Name: "logs", Help: "download the room's log and list the audit events", Needs: party.Ledger, Run: p.logs},
 	})
 }
 
 func (p *publisher) describe(ctx context.Context) error {
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", p.db.Endpoint)
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", p.db.Endpoint)
 	if err != nil {
 		return err
 	}
@@ -56,8 +59,10 @@ func (p *publisher) describe(ctx context.Context) error {
 	if err := s.SetKEK(cleanroom.KEKStore{Key: p.KEKName(), VaultURL: p.Vault, AttestationURL: p.Attestation}); err != nil {
 		return err
 	}
-	if err := s.AllowTCP(addresses[0].String(), p.db.Port); err != nil {
-		return err
+	for _, a := range addresses {
+		if err := s.AllowTCP(a.Unmap().String(), p.db.Port); err != nil {
+			return err
+		}
 	}
 	if err := s.SetLogging(cleanroom.DatasinkOptions{ContainerURL: p.Storage + "/publisher-logs", Identity: p.IdentityName()}); err != nil {
 		return err
@@ -65,25 +70,30 @@ func (p *publisher) describe(ctx context.Context) error {
 	if err := p.MakeSink(ctx, s, cleanroom.ApplicationTelemetry); err != nil {
 		return err
 	}
-	if err := s.WriteFile(p.Document()); err != nil {
+	if err := p.WriteDocument(s); err != nil {
 		return err
 	}
-	p.Step(p.Name, "document shared: identity, key store, encrypted log sink, a network open to the database alone", 12, 14, 17, 21, 23)
+	p.Step(p.Name, "document shared: identity, key store, encrypted log sink, and the database as the only address that the query needs", 12, 14, 17, 21, 23)
 	return nil
 }
 
+func (p *publisher) approve(ctx context.Context) error { return p.Approve(ctx, p.withhold) }
+
 func (p *publisher) provide(ctx context.Context) error {
-	keys, kek, pub, err := p.Provide(ctx, cleanroom.ApplicationTelemetry, 56)
-	if err != nil {
-		return err
-	}
 	password := []byte(os.Getenv("PGPASSWORD"))
-	p.db.Password, err = keys.WrapSecret(ctx, skr.SecretRef{Name: "publisher-db-password", ClientID: p.Identity, TenantID: p.Tenant, VaultURL: p.Vault, KEK: kek}, pub, password)
-	clear(password)
+	defer clear(password)
+	if len(password) == 0 {
+		return &party.UsageError{Err: errors.New("PGPASSWORD is not set; it is the database's password, which will be wrapped for the room")}
+	}
+	provided, err := p.Provide(ctx, cleanroom.ApplicationTelemetry, 56)
 	if err != nil {
 		return err
 	}
-	p.Step(p.Name, "database password wrapped under "+kek.Name+", in the vault", 54)
+	ref := skr.SecretRef{Name: "publisher-db-password", ClientID: p.Identity, TenantID: p.Tenant, VaultURL: p.Vault, KEK: provided.KEK}
+	if p.db.Password, err = provided.Keys.WrapSecret(ctx, ref, provided.Public, password); err != nil {
+		return err
+	}
+	p.Step(p.Name, "database password wrapped under "+ref.KEK.Name+", in the vault", 54)
 	if p.dbCA != "" {
 		pem, err := os.ReadFile(p.dbCA)
 		if err != nil {
@@ -120,11 +130,11 @@ func (p *publisher) withdraw(ctx context.Context) error {
 }
 
 func (p *publisher) logs(ctx context.Context) error {
-	files, err := p.Download(ctx, cleanroom.ApplicationTelemetry)
+	file, err := p.Download(ctx, cleanroom.ApplicationTelemetry, party.LogFile)
 	if err != nil {
 		return err
 	}
-	p.Step(p.Name, "room's log downloaded and decrypted: "+files[0].Name, 68)
+	p.Step(p.Name, "room's log downloaded and decrypted: "+filepath.Base(file), 68)
 	events, err := p.Events(ctx)
 	for _, e := range events {
 		p.Step(p.Name, "audit event "+e.String(), 70, 71)

@@ -1,5 +1,5 @@
 // Package query is the program in the clean room: it writes who of the
-// publisher's users has a gender to the consumer's output.
+// publisher's users is female to the consumer's output.
 package query
 
 import (
@@ -15,21 +15,15 @@ import (
 
 // What the parties' document calls this program and what it uses.
 const (
-	Application    = "query"
-	Output         = "consumer-output"
-	SecretVariable = "DB_CONFIG_CGS_SECRET_ID"
+	Application, Output, File, SecretVariable = "query", "consumer-output", "output.txt", "DB_CONFIG_CGS_SECRET_ID"
 
 	statement = `SELECT id, first_name FROM users WHERE gender = $1 ORDER BY id`
 )
 
-// Run is the program; nil options are those of a genuine room.
+// Run is the program; the zero value of o is right for a genuine room.
 func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err error) {
-	if o == nil {
-		o = &cleanroom.RoomOptions{Application: Application}
-	}
 	flags := flag.NewFlagSet(Application, flag.ContinueOnError)
-	flags.BoolVar(&o.Database.AllowTLSWeakerThanVerifyFull, "insecure-db-tls", false, "do as the document says even if that proves less than verify-full")
-	gender := flags.String("gender", "Female", "whom to select")
+	flags.BoolVar(&o.Database.AllowTLSWeakerThanVerifyFull, "insecure-db-tls", o.Database.AllowTLSWeakerThanVerifyFull, "take the database's document at its word if it asks for less than verify-full")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -37,7 +31,13 @@ func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err erro
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, room.Close()) }()
+	defer func() {
+		if err != nil { // nobody sees a room's standard error: the log and the audit are all there is
+			room.Log().Error("no output", "error", err)
+			err = errors.Join(err, room.Report(context.WithoutCancel(ctx), "no output was written"))
+		}
+		err = errors.Join(err, room.Close())
+	}()
 	db, err := room.OpenDB(ctx, os.Getenv(SecretVariable)) // ledger, attestation, key release, TLS
 	if err != nil {
 		return err
@@ -48,8 +48,8 @@ func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err erro
 		return err
 	}
 	var result dbsecret.RowsResult
-	if err := out.WriteFile(ctx, "output.txt", func(w io.Writer) (err error) {
-		result, err = dbsecret.WriteRows(ctx, w, db, statement, *gender)
+	if err := out.WriteFile(ctx, File, func(w io.Writer) (err error) {
+		result, err = dbsecret.WriteRows(ctx, w, db, statement, "Female")
 		return err
 	}); err != nil {
 		return err

@@ -8,7 +8,10 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cleanroom-go/sdk/internal/wirelog"
 )
@@ -47,6 +50,28 @@ type Reporter struct {
 	before  int
 	opened  map[string]int
 	party   string
+	err     error // of the first write that failed
+}
+
+// Err is the first failure to write a step: a reader who is gone was not told
+// what happened.
+func (r *Reporter) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// Printf writes a text of its own after the steps.
+func (r *Reporter) Printf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.printf(format, args...)
+}
+
+func (r *Reporter) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(r.out, format, args...); err != nil && r.err == nil {
+		r.err = err
+	}
 }
 
 // Options of a Reporter.
@@ -99,7 +124,7 @@ func (r *Reporter) Write(s Step) {
 		if err != nil {
 			panic("steps: internal error: " + err.Error())
 		}
-		fmt.Fprintf(r.out, "%s\n", b)
+		r.printf("%s\n", b)
 		return
 	}
 	r.print(s)
@@ -108,22 +133,24 @@ func (r *Reporter) Write(s Step) {
 // print writes a line below the party's name, which stands there only when it
 // changes: the lines of one party are one group.
 func (r *Reporter) print(s Step) {
+	var b strings.Builder
 	name := ""
 	if s.Party != r.party {
 		if r.party != "" {
-			fmt.Fprintln(r.out)
+			b.WriteByte('\n')
 		}
 		name, r.party = s.Party, s.Party
 	}
-	fmt.Fprintf(r.out, "%-11s %s", name, s.Text)
+	// Other parties' names and texts come in here.
+	fmt.Fprintf(&b, "%-11s %s", name, Printable(s.Text))
 	if r.verbose && s.Requests > 0 {
-		fmt.Fprintf(r.out, "  (%d %s", s.Requests, plural(s.Requests, "request"))
+		fmt.Fprintf(&b, "  (%d %s", s.Requests, plural(s.Requests, "request"))
 		for _, host := range slices.Sorted(maps.Keys(s.Connections)) {
-			fmt.Fprintf(r.out, ", +%d to %s", s.Connections[host], host)
+			fmt.Fprintf(&b, ", +%d to %s", s.Connections[host], host)
 		}
-		fmt.Fprint(r.out, ")")
+		b.WriteByte(')')
 	}
-	fmt.Fprintln(r.out)
+	r.printf("%s\n", b.String())
 }
 
 func plural(n int, word string) string {
@@ -139,4 +166,14 @@ func Short(id string) string {
 		return id[:8]
 	}
 	return id
+}
+
+// Printable replaces what a terminal would obey instead of show.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
 }
