@@ -35,14 +35,34 @@ var ErrNoPostgreSQL = errors.New("the server programs of PostgreSQL are not inst
 
 // StartDatabase starts a temporary PostgreSQL with sample data from the
 // server programs of this machine, which takes about half a second. It ends
-// with the environment. It can be called once.
+// with the environment. It can be called once. The variable CLEANROOM_PG_BIN
+// names the directory of the programs where they are not found by themselves.
 func (e *Env) StartDatabase(ctx context.Context) (*Database, error) {
 	if _, err := postgres.Find(); err != nil {
-		return nil, fmt.Errorf("cleanroomtest: database: %w: %s", ErrNoPostgreSQL, postgres.InstallHint())
+		return nil, notFound(err)
 	}
 	if err := e.claimDatabase(); err != nil {
 		return nil, err
 	}
+	d, err := e.startDatabase(ctx)
+	if err != nil {
+		e.mu.Lock()
+		e.claimed = false // another try may do better
+		e.mu.Unlock()
+	}
+	return d, err
+}
+
+// notFound tells a machine without PostgreSQL from one where it was looked for
+// in the wrong place.
+func notFound(err error) error {
+	if errors.Is(err, postgres.ErrNotInstalled) {
+		return fmt.Errorf("cleanroomtest: database: %w: %s", ErrNoPostgreSQL, postgres.InstallHint())
+	}
+	return fmt.Errorf("cleanroomtest: database: %w", err)
+}
+
+func (e *Env) startDatabase(ctx context.Context) (*Database, error) {
 	cert, err := e.ca.Issue("localhost", "127.0.0.1")
 	if err != nil {
 		return nil, fmt.Errorf("cleanroomtest: database: %w", err)

@@ -124,7 +124,8 @@ func (c *Conn) Wrap(t http.RoundTripper) http.RoundTripper { return c.wrap(t) }
 func (c *Conn) Roots() *x509.CertPool { return c.roots }
 
 // ServiceCertificate is the ledger's certificate in PEM, as its operator hands
-// it to every party; empty before [Env.StartLedger].
+// it to every party. It is the one of the moment in which the connection was
+// made: empty before [Env.StartLedger].
 func (c *Conn) ServiceCertificate() []byte { return []byte(c.file.Ledger) }
 
 // Credential is the party's own account; nil for a room, which has none.

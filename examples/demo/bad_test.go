@@ -19,6 +19,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-v=perhaps"}, 2, "invalid boolean"},
 		{[]string{"now"}, 2, `"now"`},
 		{[]string{"-insecure-dsn-tls"}, 2, "-dsn"},
+		{[]string{"-dsn", ""}, 2, "-dsn is empty"},
+		{[]string{"-deny", ""}, 2, "-deny is empty"},
 	} {
 		r := runToEnd(t, demo(t, nil, c.args...))
 		r.want(t, c.code, c.say)
@@ -31,10 +33,11 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestNoPostgreSQL: one line says how to install it.
-func TestNoPostgreSQL(t *testing.T) {
+// TestWrongPrograms: a setting that leads nowhere is named. What a machine
+// without PostgreSQL is told is tested where it is said.
+func TestWrongPrograms(t *testing.T) {
 	r := runToEnd(t, demo(t, []string{"CLEANROOM_PG_BIN=" + t.TempDir()}))
-	r.wantLine(t, 1, "PostgreSQL", "-dsn")
+	r.wantLine(t, 1, "postgres", "CLEANROOM_PG_BIN")
 }
 
 // TestBadOutput: a folder for results that cannot be used is found before
@@ -50,6 +53,16 @@ func TestBadOutput(t *testing.T) {
 		if r.stdout != "" {
 			t.Errorf("%s: it began: %s", name, r.stdout)
 		}
+	}
+	taken := t.TempDir()
+	if err := os.Mkdir(filepath.Join(taken, "query.log"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	runToEnd(t, demo(t, nil, "-out", taken)).wantLine(t, 1, "-out", "query.log is a folder")
+	above := t.TempDir()
+	runToEnd(t, demo(t, []string{"CLEANROOM_PG_BIN=" + t.TempDir()}, "-out", filepath.Join(above, "a", "b"))).wantLine(t, 1)
+	if names := list(t, above); len(names) > 0 {
+		t.Errorf("a run that failed left %q", names)
 	}
 	if os.Geteuid() != 0 { // nothing is closed to root
 		closed := t.TempDir()

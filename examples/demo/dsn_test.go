@@ -180,6 +180,7 @@ func TestBadDatabase(t *testing.T) {
 		{"nobody there", f.dsn(host(fmt.Sprintf("localhost:%d", port))), nil, 1, []string{"localhost", "refused"}},
 		{"another name", f.dsn(host(fmt.Sprintf("127.0.0.2:%d", f.Port))), nil, 1, []string{"127.0.0.2"}},
 		{"root file", f.dsn(set("sslrootcert", "/nowhere.pem")), nil, 1, []string{"sslrootcert", "/nowhere.pem"}},
+		{"root device", f.dsn(set("sslrootcert", "/dev/zero")), nil, 1, []string{"sslrootcert", "/dev/zero"}},
 		{"another root", f.dsn(set("sslrootcert", "system")), nil, 1, []string{"certificate"}},
 		{"no such database", f.dsn(path("/nothing")), nil, 1, []string{`"nothing"`}},
 		{"no table", f.dsn(path("/template1")), nil, 1, []string{"users(id, first_name, gender)", "template1"}},

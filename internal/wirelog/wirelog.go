@@ -108,6 +108,8 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	var err error
 	if t.log.emit != nil {
 		if e.Request, out.Body, err = shape(req.Header, req.ContentLength, req.Body); err != nil {
+			e.Err = err
+			t.log.add(e)
 			return nil, err
 		}
 	}
@@ -117,7 +119,8 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		e.Status = resp.StatusCode
 		if t.log.emit != nil {
 			if e.Response, resp.Body, err = shape(resp.Header, resp.ContentLength, resp.Body); err != nil {
-				return nil, err
+				e.Err = err
+				resp = nil
 			}
 		}
 	}
