@@ -79,12 +79,19 @@ func (w *wire) committed(ctx context.Context, c call, id string) error {
 		prefix = "/gov"
 	}
 	question := call{op: c.op + ", wait for commit", method: http.MethodGet, path: prefix + "/tx", query: "transaction_id=" + id}
+	// A node that answers slowly counts as well as one that answers "Pending".
+	limited, cancel := context.WithTimeout(ctx, maxCommitWait)
+	defer cancel()
+	late := fmt.Errorf("governance: %s: transaction %s: %w", c.op, id, ErrNotCommitted)
 	b := newBackoff(w.poll)
-	for waited := time.Duration(0); ; {
+	for {
 		var tx struct {
 			Status string `json:"status"`
 		}
-		if err := w.read(ctx, question, &tx); err != nil {
+		if err := w.read(limited, question, &tx); err != nil {
+			if limited.Err() != nil && ctx.Err() == nil {
+				return late
+			}
 			return err
 		}
 		switch tx.Status {
@@ -96,12 +103,10 @@ func (w *wire) committed(ctx context.Context, c call, id string) error {
 		default:
 			return fmt.Errorf("governance: %s: transaction %s has the unknown status %q", c.op, id, cut(tx.Status, 40))
 		}
-		if waited >= maxCommitWait {
-			return fmt.Errorf("governance: %s: transaction %s: %w", c.op, id, ErrNotCommitted)
-		}
-		d := b.step()
-		waited += d
-		if err := w.pause(ctx, d); err != nil {
+		if err := w.pause(limited, b.step()); err != nil {
+			if ctx.Err() == nil {
+				return late
+			}
 			return fmt.Errorf("governance: %s: transaction %s is executed, not yet committed: %w", c.op, id, err)
 		}
 	}

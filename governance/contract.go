@@ -146,7 +146,8 @@ func (c *ContractClient) Create(ctx context.Context, data string) (version strin
 }
 
 // Update replaces the draft if it still has the version, and returns the new
-// one; otherwise the error is [ErrContractModified]. A draft can be changed while it is proposed; the proposal keeps its copy.
+// one; otherwise the error is [ErrContractModified]. A draft can be changed
+// while it is proposed; the proposal keeps its copy.
 func (c *ContractClient) Update(ctx context.Context, data, version string) (newVersion string, err error) {
 	if version == "" {
 		return "", fmt.Errorf("governance: %s: the version is empty; read the contract first", c.op("update contract"))
@@ -240,23 +241,32 @@ func (c *ContractClient) Vote(ctx context.Context, proposalID string, accept boo
 
 // checkProposed compares the contract with the actions of its proposal.
 func (c *Contract) checkProposed(actions []Action) []Check {
-	var args struct {
-		ContractID string `json:"contractId"`
-		Contract   struct {
-			Data json.RawMessage `json:"data"`
-		} `json:"contract"`
-	}
 	got := fmt.Sprintf("%d actions", len(actions))
+	var data json.RawMessage
 	if len(actions) == 1 {
-		got = actions[0].Name
-		if err := actions[0].DecodeArgs(&args); err == nil {
-			got += " " + args.ContractID
-		}
+		var id string
+		id, data = setContractArgs(actions[0])
+		got = actions[0].Name + " " + id
 	}
 	return []Check{
 		equalCheck("proposal.action", "set_contract "+c.ID, got, "reject the proposal: it is not about this contract alone"),
-		equalCheck("proposal.data", digest(c.Data), digest(dataText(args.Contract.Data)), "reject the proposal: it sets other data than the service shows"),
+		equalCheck("proposal.data", digest(c.Data), digest(dataText(data)), "reject the proposal: it sets other data than the service shows"),
 	}
+}
+
+// setContractArgs reads the arguments by their names to the letter, as the
+// constitution does.
+func setContractArgs(a Action) (id string, data json.RawMessage) {
+	raw, _ := a.Args.(json.RawMessage)
+	args, err := exactNames(raw)
+	if err != nil || json.Unmarshal(args["contractId"], &id) != nil {
+		return "", nil
+	}
+	contract, err := exactNames(args["contract"])
+	if err != nil {
+		return id, nil
+	}
+	return id, contract["data"]
 }
 
 // dataText is the data of a contract as text. The service formats what is no

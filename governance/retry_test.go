@@ -378,3 +378,28 @@ func TestRanges(t *testing.T) {
 		})
 	}
 }
+
+// TestCommitOfSlowNode: the time that a node takes to say "Pending" counts.
+func TestCommitOfSlowNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := canned(t, func(r *http.Request, n int) (*http.Response, error) {
+			if n == 1 {
+				return respond(r, 200, http.Header{"X-Ms-Ccf-Transaction-Id": {"2.10"}}, `{"secretId":"a_name"}`), nil
+			}
+			select {
+			case <-time.After(20 * time.Second):
+				return respond(r, 200, nil, `{"status":"Pending","transaction_id":"2.10"}`), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		})
+		start := time.Now()
+		_, err := client.Contract("k").PutSecret(t.Context(), "name", "value")
+		if !errors.Is(err, governance.ErrNotCommitted) {
+			t.Errorf("%v", err)
+		}
+		if waited := time.Since(start); waited > 31*time.Second {
+			t.Errorf("waited %s", waited)
+		}
+	})
+}

@@ -30,6 +30,18 @@ type RoomClientOptions struct {
 	Logger             *slog.Logger
 }
 
+// member copies the options by name: a field that only one of the two has must
+// not tie the other.
+func (o *RoomClientOptions) member() *ClientOptions {
+	if o == nil {
+		return nil
+	}
+	return &ClientOptions{
+		ServiceCertificate: o.ServiceCertificate, Nodes: o.Nodes, DialContext: o.DialContext, Transport: o.Transport,
+		EarlyReturn: o.EarlyReturn, PollInterval: o.PollInterval, Logger: o.Logger,
+	}
+}
+
 // RoomClient acts for a clean room of one contract. The service knows the room
 // by its evidence alone, and encrypts what it answers to the key that the
 // evidence names. It is safe for concurrent use.
@@ -63,7 +75,7 @@ func NewRoomClient(endpoint, contractID string, attester Attester, opts *RoomCli
 	if err := checkID("contract id", contractID); err != nil {
 		return nil, err
 	}
-	w, err := newWire(endpoint, nil, (*ClientOptions)(opts))
+	w, err := newWire(endpoint, nil, opts.member())
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func NewRoomClientWithEvidence(endpoint, contractID string, key *rsa.PrivateKey,
 	if err := checkID("contract id", contractID); err != nil {
 		return nil, err
 	}
-	w, err := newWire(endpoint, nil, (*ClientOptions)(opts))
+	w, err := newWire(endpoint, nil, opts.member())
 	if err != nil {
 		return nil, err
 	}
