@@ -20,7 +20,7 @@ import (
 
 // TestKeys shares one environment among tests that use names of their own.
 func TestKeys(t *testing.T) {
-	env, err := cleanroomtest.Start(t.Context())
+	env, err := cleanroomtest.Start(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

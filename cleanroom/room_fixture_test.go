@@ -51,7 +51,7 @@ func agree(t *testing.T, without ...string) *agreed {
 	ctx := t.Context()
 	a := &agreed{T: t}
 	var err error
-	a.env, err = cleanroomtest.Start(ctx)
+	a.env, err = cleanroomtest.Start(ctx, nil)
 	a.must(err)
 	t.Cleanup(func() { a.must(a.env.Close()) })
 	a.party, err = a.env.Party(cleanroomtest.Consumer)

@@ -18,7 +18,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	env, err := cleanroomtest.Start(ctx)
+	env, err := cleanroomtest.Start(ctx, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

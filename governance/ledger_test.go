@@ -26,7 +26,7 @@ type ledger struct {
 
 func startEnv(t testing.TB) *cleanroomtest.Env {
 	t.Helper()
-	env, err := cleanroomtest.Start(t.Context())
+	env, err := cleanroomtest.Start(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func commonConsortium(t testing.TB) (c *consortium, contractID string) {
 	common.Lock()
 	defer common.Unlock()
 	if common.env == nil {
-		env, err := cleanroomtest.Start(context.Background())
+		env, err := cleanroomtest.Start(context.Background(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

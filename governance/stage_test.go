@@ -23,7 +23,7 @@ func newStage(ctx context.Context) *stage {
 	member, err := keys.Member()
 	must(err)
 	s := &stage{}
-	s.env, err = cleanroomtest.Start(ctx)
+	s.env, err = cleanroomtest.Start(ctx, nil)
 	must(err)
 	must(s.env.StartLedger(cleanroomtest.GenesisMember{CertificatePEM: keys.CertificatePEM, Identifier: "consumer"}))
 	s.conn, err = s.env.Connect(cleanroomtest.Consumer, nil)

@@ -7,7 +7,7 @@
 // [Env.StartDatabase] a PostgreSQL with sample data. All but the database
 // speak HTTPS under the host names of the genuine services:
 //
-//	env, err := cleanroomtest.Start(ctx)
+//	env, err := cleanroomtest.Start(ctx, nil)
 //	...
 //	defer env.Close()
 //	conn, err := env.Connect(cleanroomtest.Publisher, nil)

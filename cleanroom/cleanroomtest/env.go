@@ -51,10 +51,20 @@ type Env struct {
 	closed   bool
 }
 
+// Options are the options of [Start]; nil works.
+type Options struct {
+	// ErrorLog gets what the environment's server complains about, such as a
+	// client that refuses its certificate. nil means that nobody is told.
+	ErrorLog *log.Logger
+}
+
 // Start starts the environment on loopback, all but the ledger, which needs
 // its first members' certificates (see [Env.StartLedger]), and the database
 // (see [Env.StartDatabase]).
-func Start(ctx context.Context) (_ *Env, err error) {
+func Start(ctx context.Context, opts *Options) (_ *Env, err error) {
+	if opts == nil {
+		opts = &Options{}
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("cleanroomtest: start: %w", err)
 	}
@@ -70,14 +80,17 @@ func Start(ctx context.Context) (_ *Env, err error) {
 	if e.ca, err = testpki.New("Cleanroom test"); err != nil {
 		return nil, fmt.Errorf("cleanroomtest: start: %w", err)
 	}
-	if err = e.startServices(); err != nil {
+	if err = e.startServices(opts.ErrorLog); err != nil {
 		return nil, fmt.Errorf("cleanroomtest: start: %w", err)
 	}
 	return e, nil
 }
 
 // startServices builds the Azure side and serves it.
-func (e *Env) startServices() error {
+func (e *Env) startServices(errorLog *log.Logger) error {
+	if errorLog == nil {
+		errorLog = log.New(io.Discard, "", 0)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -93,7 +106,7 @@ func (e *Env) startServices() error {
 		Handler:           http.HandlerFunc(e.serve),
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: e.tlsConfig, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: e.certificate},
 		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // a client that refuses a certificate is not this program's news
+		ErrorLog:          errorLog,
 	}
 	go func() {
 		defer close(e.served)

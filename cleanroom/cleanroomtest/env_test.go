@@ -26,7 +26,7 @@ const attestationURL = "https://" + cleanroomtest.AttestationHost
 
 func start(t *testing.T) *cleanroomtest.Env {
 	t.Helper()
-	env, err := cleanroomtest.Start(t.Context())
+	env, err := cleanroomtest.Start(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 // does: the token is signed, and the client verifies it.
 func Example() {
 	ctx := context.Background()
-	env, err := cleanroomtest.Start(ctx)
+	env, err := cleanroomtest.Start(ctx, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

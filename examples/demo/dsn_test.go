@@ -25,7 +25,7 @@ type foreign struct {
 
 func startForeign(t *testing.T) *foreign {
 	t.Helper()
-	env, err := cleanroomtest.Start(t.Context())
+	env, err := cleanroomtest.Start(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

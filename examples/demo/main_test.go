@@ -66,7 +66,7 @@ func runToEnd(t *testing.T, cmd *exec.Cmd) result {
 // needDatabase skips where PostgreSQL is missing, unless it is required.
 func needDatabase(t *testing.T) {
 	t.Helper()
-	env, err := cleanroomtest.Start(t.Context())
+	env, err := cleanroomtest.Start(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (s *scenario) overwritable() error {
 
 // start brings up the local environment.
 func (s *scenario) start(ctx context.Context) (err error) {
-	if s.env, err = cleanroomtest.Start(ctx); err != nil {
+	if s.env, err = cleanroomtest.Start(ctx, nil); err != nil {
 		return err
 	}
 	if s.db == nil {

@@ -42,7 +42,7 @@ func newFounder(t *testing.T) (*governance.MemberKeys, *governance.Member) {
 
 // TestLocal runs the suite twice against one network of the local environment.
 func TestLocal(t *testing.T) {
-	local, err := cleanroomtest.Start(t.Context())
+	local, err := cleanroomtest.Start(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
