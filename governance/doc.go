@@ -22,7 +22,7 @@
 // # Where keys live
 //
 // A member's key is any crypto.Signer on P-256, P-384 or P-521, in a file or in
-// a vault; [GenerateMemberKeys] makes one in memory. A room's RSA key is made by
+// a vault (package vaultsigner); [GenerateMemberKeys] makes one in memory. A room's RSA key is made by
 // [NewRoomClient] and never leaves the process. Secrets and tokens are opened
 // there; what the callers get is theirs to guard. No key is printed or logged,
 // and no log line has a body, a query or a header.

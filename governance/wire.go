@@ -2,6 +2,8 @@ package governance
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -164,12 +166,27 @@ func tlsConfig(roots *x509.CertPool, member *Member) *tls.Config {
 		ClientSessionCache: tls.NewLRUClientSessionCache(4),
 	}
 	if member != nil {
-		cert := &tls.Certificate{Certificate: [][]byte{member.cert.Raw}, PrivateKey: member.key, Leaf: member.cert}
+		cert := &tls.Certificate{
+			Certificate: [][]byte{member.cert.Raw}, PrivateKey: member.key, Leaf: member.cert,
+			SupportedSignatureAlgorithms: signatureSchemes(member),
+		}
 		// The list of acceptable authorities is ignored on purpose: member
 		// certificates are self-signed, the service knows them by digest.
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
 	return c
+}
+
+// signatureSchemes has the one of the member's curve: TLS 1.2 would take other
+// hashes too, which a key in a vault does not sign.
+func signatureSchemes(m *Member) []tls.SignatureScheme {
+	switch m.key.Public().(*ecdsa.PublicKey).Curve {
+	case elliptic.P256():
+		return []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}
+	case elliptic.P384():
+		return []tls.SignatureScheme{tls.ECDSAWithP384AndSHA384}
+	}
+	return []tls.SignatureScheme{tls.ECDSAWithP521AndSHA512}
 }
 
 // pause waits for d or until the context ends.

@@ -156,7 +156,8 @@ func (e *Env) newServices() error {
 // read secrets, and use the data.
 func (e *Env) provision(p *Party) {
 	e.login.AddSecret(p.TenantID, p.AccountID, p.secret)
-	e.vaults.Grant(vaultHost(p.Name), p.AccountID, vault.KeysImport, vault.KeysRead, vault.KeysUpdate, vault.KeysRelease, vault.SecretsSet, vault.SecretsGet)
+	e.vaults.Grant(vaultHost(p.Name), p.AccountID, vault.KeysImport, vault.KeysRead, vault.KeysUpdate, vault.KeysRelease, vault.SecretsSet, vault.SecretsGet,
+		vault.KeysCreate, vault.KeysSign, vault.CertificatesCreate, vault.CertificatesRead)
 	e.vaults.Grant(vaultHost(p.Name), p.IdentityID, vault.KeysRead, vault.KeysRelease, vault.SecretsGet)
 	e.storage.Grant(dataAccount(p.Name), p.AccountID, blob.Read, blob.Write)
 	e.storage.Grant(webAccount(p.Name), p.AccountID, blob.Read, blob.Write)

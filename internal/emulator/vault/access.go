@@ -14,8 +14,13 @@ const (
 	KeysImport  = "keys/import/action"
 	KeysUpdate  = "keys/update/action"
 	KeysRelease = "keys/release/action"
+	KeysCreate  = "keys/create/action"
+	KeysSign    = "keys/sign/action"
 	SecretsGet  = "secrets/getSecret/action"
 	SecretsSet  = "secrets/setSecret/action"
+
+	CertificatesRead   = "certificates/read"
+	CertificatesCreate = "certificates/create/action"
 )
 
 // Grant allows a client the given actions in the vault at a host, beside what

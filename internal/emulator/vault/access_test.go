@@ -134,7 +134,8 @@ func TestRouting(t *testing.T) {
 		{"POST", "/keys/kek/" + kek + "/decrypt?api-version=7.4", "{}", 400, "does not allow"},
 		{"PUT", "/keys/kek/" + kek + "?api-version=7.4", "{}", 400, "does not allow"},
 		{"GET", "/keys/kek/" + kek + "/x?api-version=7.4", "", 400, "does not allow"},
-		{"GET", "/certificates/kek?api-version=7.4", "", 400, "does not allow"},
+		{"DELETE", "/certificates/kek?api-version=7.4", "", 400, "does not allow"},
+		{"GET", "/keys/kek/pending?api-version=7.4", "", 400, "invalid version"},
 		{"PUT", "/secrets/s?api-version=7.4", "{", 400, "not valid"},
 		{"PUT", "/secrets/s?api-version=7.4", `{"value":"v"}{}`, 400, "not valid"},
 	} {

@@ -10,5 +10,7 @@
 // answers a JWS signed with the vault's own certificate. Refusals carry the
 // service's codes.
 //
-// Only RSA keys are kept: they are what clean rooms use as key encryption keys.
+// RSA keys, which clean rooms use as key encryption keys, are imported. Keys on
+// a curve, with which members sign, are made in the vault and never leave it,
+// alone or with a certificate that signs itself.
 package vault

@@ -44,7 +44,7 @@ func (s *Server) importKey(_ context.Context, c *call) (any, error) {
 	if k.private, k.hsm, err = in.Key.parse(in.HSM); err != nil {
 		return nil, err
 	}
-	if k.ops, err = operationsOf(in.Key.Ops); err != nil {
+	if k.ops, err = k.operationsOf(in.Key.Ops); err != nil {
 		return nil, err
 	}
 	if k.tags == nil {
@@ -67,6 +67,9 @@ func (s *Server) importKey(_ context.Context, c *call) (any, error) {
 	keys := s.vault(c.host).keys
 	name := strings.ToLower(c.name)
 	latest := find(keys[name], "", func(k *keyVersion) string { return k.id })
+	if latest != nil && latest.ec != nil {
+		return nil, badParameter("A key of that name and of another type exists.")
+	}
 	if latest != nil && latest.exportable() != exportable {
 		return nil, errExportableFixed()
 	}
@@ -132,16 +135,23 @@ func sameInt(text string, n *big.Int) bool {
 	return err == nil && new(big.Int).SetBytes(b).Cmp(n) == 0
 }
 
-// rsaOperations is what a key may be used for when nothing is said.
-var rsaOperations = []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
+// What a key may be used for when nothing is said.
+var (
+	rsaOperations = []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
+	ecOperations  = []string{"sign", "verify"}
+)
 
-func operationsOf(given []string) ([]string, error) {
+func (k *keyVersion) operationsOf(given []string) ([]string, error) {
+	kty, known := "RSA", rsaOperations
+	if k.ec != nil {
+		kty, known = "EC", ecOperations
+	}
 	if len(given) == 0 {
-		return rsaOperations, nil
+		return known, nil
 	}
 	for _, op := range given {
-		if !slices.Contains(rsaOperations, op) {
-			return nil, badParameter("JSON Web Key: key operation '%s' is not valid for RSA", op)
+		if !slices.Contains(known, op) {
+			return nil, badParameter("JSON Web Key: key operation '%s' is not valid for %s", op, kty)
 		}
 	}
 	return given, nil

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/hex"
@@ -15,7 +16,8 @@ import (
 // keyVersion is one version of a key. It is replaced, never changed.
 type keyVersion struct {
 	name, id   string
-	private    *rsa.PrivateKey
+	private    *rsa.PrivateKey   // nil if the key is on a curve
+	ec         *ecdsa.PrivateKey // nil if it is not
 	hsm        bool
 	ops        []string
 	attributes attributes
@@ -69,8 +71,11 @@ type publicKey struct {
 	KeyID  string   `json:"kid"`
 	Kty    string   `json:"kty"`
 	Ops    []string `json:"key_ops"`
-	N      string   `json:"n"`
-	E      string   `json:"e"`
+	N      string   `json:"n,omitempty"`
+	E      string   `json:"e,omitempty"`
+	Crv    string   `json:"crv,omitempty"`
+	X      string   `json:"x,omitempty"`
+	Y      string   `json:"y,omitempty"`
 	KeyHSM string   `json:"key_hsm,omitempty"`
 }
 
@@ -83,23 +88,31 @@ type bundle struct {
 }
 
 func (c *call) bundle(k *keyVersion) *bundle {
-	kty := "RSA"
-	if k.hsm {
-		kty = "RSA-HSM"
-	}
-	b := &bundle{
-		Key: publicKey{
-			KeyID: c.id("keys", k.name, k.id), Kty: kty, Ops: k.ops,
-			N: wire.Encode64(k.private.N.Bytes()),
-			E: wire.Encode64(big.NewInt(int64(k.private.E)).Bytes()),
-		},
-		Attributes: k.attributes,
-		Tags:       k.tags,
-	}
+	b := &bundle{Key: k.public(), Attributes: k.attributes, Tags: k.tags}
+	b.Key.KeyID, b.Key.Ops = c.id("keys", k.name, k.id), k.ops
 	if k.policy != nil {
 		b.Policy = k.policy.json()
 	}
 	return b
+}
+
+func (k *keyVersion) public() publicKey {
+	var p publicKey
+	if k.ec != nil {
+		known := curveOf(k.ec.Curve)
+		point, err := k.ec.PublicKey.Bytes() // 4, x, y
+		if err != nil {
+			panic("vault: internal error: " + err.Error())
+		}
+		x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
+		p = publicKey{Kty: "EC", Crv: known.name, X: wire.Encode64(x), Y: wire.Encode64(y)}
+	} else {
+		p = publicKey{Kty: "RSA", N: wire.Encode64(k.private.N.Bytes()), E: wire.Encode64(big.NewInt(int64(k.private.E)).Bytes())}
+	}
+	if k.hsm {
+		p.Kty += "-HSM"
+	}
+	return p
 }
 
 func (k *keyVersion) exportable() bool {
@@ -181,7 +194,7 @@ func (s *Server) updateKey(_ context.Context, c *call) (any, error) {
 		}
 	}
 	if in.Ops != nil {
-		if k.ops, err = operationsOf(in.Ops); err != nil {
+		if k.ops, err = k.operationsOf(in.Ops); err != nil {
 			return nil, err
 		}
 	}

@@ -83,15 +83,10 @@ func (c *call) readRelease() (*releaseRequest, error) {
 }
 
 func (k *keyVersion) mayRelease(now int64) error {
-	a := k.attributes
-	switch {
-	case !a.Enabled:
-		return forbidden("KeyDisabled", "Operation release is not allowed on a disabled key.")
-	case a.NotBefore != 0 && now < a.NotBefore:
-		return forbidden("KeyNotYetValid", "Operation release is not allowed on a key that is not yet valid.")
-	case a.Expires != 0 && now >= a.Expires:
-		return forbidden("KeyExpired", "Operation release is not allowed on an expired key.")
-	case !k.exportable():
+	if err := k.mayUse("release", now); err != nil {
+		return err
+	}
+	if !k.exportable() {
 		return badParameter("Operation release is not allowed on a key that is not exportable.")
 	}
 	return nil

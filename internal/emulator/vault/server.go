@@ -58,9 +58,10 @@ type Server struct {
 // contents is one vault. What its maps lead to is never changed in place, so
 // that a request may go on with it after the lock is released.
 type contents struct {
-	keys    map[string][]*keyVersion // by name in lower case, oldest first
-	secrets map[string][]*secretVersion
-	grants  map[string]map[string]bool // by client id in lower case
+	keys         map[string][]*keyVersion // by name in lower case, oldest first
+	secrets      map[string][]*secretVersion
+	certificates map[string][]*certificateVersion
+	grants       map[string]map[string]bool // by client id in lower case
 }
 
 // New makes a server whose vaults are empty.
@@ -91,6 +92,7 @@ func (s *Server) Reset(host string) {
 	v := s.vault(host)
 	clear(v.keys)
 	clear(v.secrets)
+	clear(v.certificates)
 }
 
 // vault makes what is missing. The caller holds the lock for writing.
@@ -98,7 +100,10 @@ func (s *Server) vault(host string) *contents {
 	host = strings.ToLower(host)
 	v := s.vaults[host]
 	if v == nil {
-		v = &contents{keys: map[string][]*keyVersion{}, secrets: map[string][]*secretVersion{}, grants: map[string]map[string]bool{}}
+		v = &contents{
+			keys: map[string][]*keyVersion{}, secrets: map[string][]*secretVersion{},
+			certificates: map[string][]*certificateVersion{}, grants: map[string]map[string]bool{},
+		}
 		s.vaults[host] = v
 	}
 	return v
@@ -134,8 +139,14 @@ var operations = map[string]operation{
 	"GET keys":          {KeysRead, (*Server).getKey},
 	"PATCH keys":        {KeysUpdate, (*Server).updateKey},
 	"POST keys release": {KeysRelease, (*Server).releaseKey},
+	"POST keys create":  {KeysCreate, (*Server).createKey},
+	"POST keys sign":    {KeysSign, (*Server).signDigest},
 	"PUT secrets":       {SecretsSet, (*Server).setSecret},
 	"GET secrets":       {SecretsGet, (*Server).getSecret},
+
+	"POST certificates create": {CertificatesCreate, (*Server).createCertificate},
+	"GET certificates":         {CertificatesRead, (*Server).getCertificate},
+	"GET certificates pending": {CertificatesRead, (*Server).pendingCertificate},
 }
 
 // ServeHTTP implements [http.Handler].
@@ -145,7 +156,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		wire.Fail(w, err)
 		return
 	}
-	wire.JSON(w, http.StatusOK, answer)
+	s.answer(w, answer)
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -213,7 +224,8 @@ func (c *call) route(r *http.Request) (operation, error) {
 	}
 	key := r.Method + " " + parts[0]
 	rest := parts[2:]
-	if r.Method == http.MethodPost && len(rest) > 0 {
+	pending := key == "GET certificates" && len(rest) == 1 && rest[0] == "pending"
+	if (r.Method == http.MethodPost || pending) && len(rest) > 0 {
 		key += " " + rest[len(rest)-1]
 		rest = rest[:len(rest)-1]
 	}
