@@ -23,7 +23,7 @@ func must(err error) {
 // network. With a vault of one's own there are no client options to set.
 func Example() {
 	ctx := context.Background()
-	env, err := cleanroomtest.Start(ctx)
+	env, err := cleanroomtest.Start(ctx, nil)
 	must(err)
 	defer env.Close()
 	conn, err := env.Connect(cleanroomtest.Publisher, nil)

@@ -37,7 +37,7 @@ func newVault(t testing.TB) *vault {
 	t.Helper()
 	v := &vault{TB: t}
 	var err error
-	v.env, err = cleanroomtest.Start(t.Context())
+	v.env, err = cleanroomtest.Start(t.Context(), nil)
 	v.check(err)
 	t.Cleanup(func() { v.check(v.env.Close()) })
 	v.conn, err = v.env.Connect(cleanroomtest.Publisher, nil)
