@@ -118,6 +118,11 @@ func (w *wire) sendTo(ctx context.Context, c call, host string, left int) (*answ
 	if c.contentType != "" {
 		req.Header.Set("Content-Type", c.contentType)
 	}
+	if w.authorize != nil {
+		if err := w.authorize(ctx, req); err != nil {
+			return nil, fmt.Errorf("governance: %s: %w", c.op, err)
+		}
+	}
 	resp, err := w.http.Do(req)
 	if err != nil {
 		if ctx.Err() == nil && limited.Err() != nil {

@@ -19,6 +19,9 @@
 // service knows it by its SEV-SNP evidence, and answers to the key that the
 // evidence names. [Room] is what such a program needs of it.
 //
+// A [UserClient] acts for a user whom the members registered, with the tokens of
+// an issuer that they trust.
+//
 // # Where keys live
 //
 // A member's key is any crypto.Signer on P-256, P-384 or P-521, in a file or in
@@ -63,8 +66,5 @@
 //
 // Release 8.0.0 of CGS and api-version 2024-07-01 of CCF's governance interface.
 // Earlier releases have other paths, and another binding of a room's key to its
-// evidence. Members, contracts, deployment specs, policies for SEV-SNP evidence,
-// options, secrets, events, documents, the token issuer and the certificate
-// authority are covered; users with tokens are not, though proposals about them
-// can be written as an [Action].
+// evidence. Actions without a constructor can be written as an [Action].
 package governance

@@ -35,6 +35,9 @@ var met = map[string]int{
 	"InvalidUserDocumentId": 400, "InvalidUserDocumentRuntimeOption": 400, "NotUserDocumentApprover": 403, "ApproversNotFound": 400, "ApproversMissing": 400,
 	"EmptyApprovers": 400, "ProposalAlreadyExists": 409, "InvalidProposalType": 400, "NotProposalApprover": 403, "NotProposalOwner": 403,
 	"BallotAlreadySubmitted": 409, "InvalidBallotValue": 400,
+	// Users and invitations.
+	"CallerNotAuthorized": 403, "CallerTenantNotAuthorized": 403, "UserIdentityNotFound": 404, "InvitationNotFound": 404, "InvitationNotOpen": 409,
+	"OidClaimMissing": 404, "TokenClaimMissing": 403, "TokenClaimMismatch": 403,
 	// The token issuer.
 	"OidcIssuerNotEnabled": 405, "SigningKeyNotAvailable": 405, "IssuerUrlNotSet": 405, "InvalidUrl": 400, "NoTenantId": 400,
 }
@@ -57,7 +60,7 @@ func TestRemedies(t *testing.T) {
 		}
 		seen[se.Remedy] = code
 	}
-	if len(met) != 71 || len(seen) < 40 {
+	if len(met) != 79 || len(seen) < 40 {
 		t.Errorf("%d codes with %d remedies", len(met), len(seen))
 	}
 }

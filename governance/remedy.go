@@ -2,7 +2,7 @@ package governance
 
 // remedies has an entry for each code of the flows of this package.
 var remedies = map[string]string{
-	"InvalidAuthenticationInfo":        "only an active member's key may sign: activate the member first, or check that certificate and key belong to a member of this service",
+	"InvalidAuthenticationInfo":        "only an active member's key may sign: activate the member first, or check that certificate and key belong to a member of this service; a user's token must be valid, and of an issuer that the members trust",
 	"AuthorizationFailed":              "only the member who made a proposal may withdraw it, and only a member whom the others let in may activate itself",
 	"ProposalNotFound":                 "the id is wrong, or the proposal was decided earlier: of the decided ones only the last stays readable",
 	"ProposalNotOpen":                  "the proposal is decided; read it, and make a new one if it did not pass",
@@ -71,6 +71,14 @@ var remedies = map[string]string{
 	"NotProposalOwner":                 "only who made a user proposal may withdraw it",
 	"BallotAlreadySubmitted":           "a vote cannot be changed; the proposer can withdraw the proposal and make it again",
 	"InvalidBallotValue":               "a ballot is accepted or rejected",
+	"CallerNotAuthorized":              "the members must register the user first, with SetUserIdentity",
+	"CallerTenantNotAuthorized":        "the user was registered for another tenant; come with a token of that one, or let the members change it",
+	"UserIdentityNotFound":             "the members have registered no user of this id",
+	"InvitationNotFound":               "check the invitation's id, and that its proposal was accepted",
+	"InvitationNotOpen":                "somebody accepted the invitation already; read it to see who",
+	"OidClaimMissing":                  "come with a token of a user or application of Entra, which has the claim oid",
+	"TokenClaimMissing":                "the invitation names a claim that the token does not have; let the members invite by another",
+	"TokenClaimMismatch":               "the invitation is for somebody else; come with the account that was invited",
 	"InternalError":                    "a script of the service failed; the details say why if the service was set up to show them (return_exception_details)",
 }
 

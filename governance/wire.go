@@ -29,6 +29,8 @@ type wire struct {
 	log       *slog.Logger
 	early     bool
 	pending   pending
+	// authorize, if any, adds who asks to each request.
+	authorize func(context.Context, *http.Request) error
 
 	// pause is a field so that tests of what is done need not wait.
 	pause func(context.Context, time.Duration) error

@@ -11,11 +11,14 @@ var identityActions = map[string]definition{
 	"set_user":                    {validate: check(certificate("cert"), optionalType("object", "user_data")), apply: applySetUser},
 	"remove_user":                 {validate: check(entity("user_id")), apply: applyRemoveUser},
 	"set_user_data":               {validate: check(entity("user_id"), optionalType("object", "user_data")), apply: applySetUserData},
-	"set_jwt_issuer":              {validate: validateJWTIssuer, apply: applyJWTKeys},
+	"set_jwt_issuer":              {validate: validateJWTIssuer, apply: applySetJWTIssuer},
 	"remove_jwt_issuer":           {validate: check(is("string", "issuer")), apply: applyRemoveJWTIssuer},
-	"set_jwt_public_signing_keys": {validate: check(is("string", "issuer"), jwks), apply: applyJWTKeys},
+	"set_jwt_public_signing_keys": {validate: check(is("string", "issuer"), jwks), apply: applySetJWTKeys},
 	"set_user_identity":           {validate: check(is("string", "id"), oneOf("accountType", "microsoft"), optionalType("string", "invitationId"), is("object", "data"), tenantOfUser), apply: applySetUserIdentity},
 	"remove_user_identity":        {validate: check(is("string", "id")), apply: applyRemoveUserIdentity},
+
+	"set_user_invitation_by_jwt_claims":    {validate: validateInvitation, apply: applyInvitation},
+	"remove_user_invitation_by_jwt_claims": {validate: check(is("string", "invitationId")), apply: applyRemoveInvitation},
 }
 
 func applySetUser(a *applying, args any) error {
@@ -105,6 +108,7 @@ func applyJWTKeys(a *applying, args any) error {
 func applyRemoveJWTIssuer(a *applying, args any) error {
 	issuer, _ := textField(args, "issuer")
 	removeIssuerKeys(a.tx, issuer)
+	tokenIssuerTable.remove(a.tx, issuer)
 	return nil
 }
 
@@ -124,6 +128,9 @@ func applySetUserIdentity(a *applying, args any) error {
 	id, _ := textField(args, "id")
 	account, _ := textField(args, "accountType")
 	tokenUserTable.put(a.tx, id, tokenUser{account, field(args, "invitationId"), field(args, "data")})
+	if invitationID, ok := textField(args, "invitationId"); ok {
+		finalTable.put(a.tx, invitationID, id)
+	}
 	return nil
 }
 

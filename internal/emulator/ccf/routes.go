@@ -12,6 +12,8 @@ var (
 	users     = []authPolicy{memberCert, userCert, bearerJWT}
 	anybody   = []authPolicy{memberCert, userCert, bearerJWT, noAuth}
 	tokenOnly = []authPolicy{bearerJWT, noAuth}
+	// tokenNeeded leaves nobody in without one.
+	tokenNeeded = []authPolicy{bearerJWT}
 )
 
 func (s *Service) routes() []route {
@@ -56,7 +58,7 @@ func serviceRoutes() []route {
 		get("javascript-modules", (*call).listModules),
 		get("javascript-modules/{moduleName}", (*call).showModule),
 		get("join-policy", (*call).emptyObject),
-		get("jwk", (*call).emptyObject),
+		get("jwk", (*call).showJWK),
 		get("transactions/commit", (*call).govLastCommitted),
 		get("transactions/{transactionId}", (*call).govTransactionStatus),
 	}
@@ -112,6 +114,11 @@ func applicationRoutes() []route {
 		{method: http.MethodPost, path: "/app/oidc/issuerInfo", auth: users, handle: (*call).issuerInfo},
 		{method: http.MethodGet, path: "/app/proposals/{proposalId}/historical", auth: users, handle: (*call).proposalHistory},
 		{method: http.MethodGet, path: "/app/users/identities", auth: users, handle: (*call).listIdentities},
+		{method: http.MethodPost, path: "/app/users/identities/{identityId}", auth: users, handle: (*call).showIdentity},
+		{method: http.MethodPost, path: "/app/users/identities/self/status", auth: tokenNeeded, handle: (*call).activeUser},
+		{method: http.MethodGet, path: "/app/users/invitations", auth: users, anyToken: true, handle: (*call).listInvitations},
+		{method: http.MethodPost, path: "/app/users/invitations/{invitationId}", auth: users, anyToken: true, handle: (*call).showInvitation},
+		{method: http.MethodPost, path: "/app/users/invitations/{invitationId}/accept", auth: tokenNeeded, anyToken: true, handle: (*call).acceptInvitation},
 	}
 }
 

@@ -195,7 +195,7 @@ func (c *call) listIdentities() (any, error) {
 	list := []any{}
 	for _, id := range tokenUserTable.keys(c.tx) {
 		u, _ := tokenUserTable.get(c.tx, id)
-		list = append(list, obj("id", id, "accountType", u.accountType, "invitationId", u.invitationID, "data", u.data))
+		list = append(list, u.describe(id))
 	}
 	return obj("value", list), nil
 }
