@@ -37,10 +37,11 @@
 // to another node of the same service alone, and nothing but the node is taken
 // from it. A yes for a contract is given only after the actions, as they were
 // signed, were compared with the contract that the service shows. A signed text
-// that two readers could read in two ways is refused. The service itself
-// compares no versions when a contract is proposed: [ContractClient.Propose]
-// does. The client does not check receipts of the ledger; it believes the
-// pinned service.
+// that two readers could read in two ways is refused. [ProposalClient.Review]
+// compares any open proposal with what is accepted, and warns of known traps;
+// look at it before you vote. The service itself compares no versions when a
+// contract is proposed: [ContractClient.Propose] does. The client does not check
+// receipts of the ledger; it believes the pinned service.
 //
 // # Writes and repetition
 //
