@@ -22,6 +22,7 @@ type frames struct {
 	have  int // bytes of head
 	skip  int // bytes of the message still to come
 	plain bool
+	login []byte // of an authentication request, until it is complete
 }
 
 // check looks at what was read, before the driver does.
@@ -30,6 +31,15 @@ func (f *frames) check(p []byte) error {
 		if f.skip > 0 {
 			n := min(f.skip, len(p))
 			f.skip -= n
+			if f.head[0] == kindAuthentication {
+				f.login = append(f.login, p[:n]...)
+				if f.skip == 0 {
+					if err := checkAuthentication(f.login); err != nil {
+						return err
+					}
+					f.login = f.login[:0]
+				}
+			}
 			p = p[n:]
 			continue
 		}
@@ -43,6 +53,8 @@ func (f *frames) check(p []byte) error {
 		}
 		f.have = 0
 		switch length := binary.BigEndian.Uint32(f.head[1:]); {
+		case f.head[0] == kindAuthentication && length > maxAuthentication:
+			return fmt.Errorf("the server asks for the password with a message of %d bytes, and %d are accepted; this is no PostgreSQL server", length, maxAuthentication)
 		case length >= 4 && length <= maxMessage:
 			f.skip = int(length) - 4
 		case f.head[0] == 'E':
