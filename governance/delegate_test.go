@@ -119,9 +119,9 @@ func TestDelegateInput(t *testing.T) {
 func TestLostDelegates(t *testing.T) {
 	t.Parallel()
 	c := newConsortium(t) // the removal is recognised by the exception's text
-	c.accept(c.propose(c.consumer, governance.Action{Name: "set_js_runtime_options", Args: map[string]any{
-		"max_heap_bytes": 1 << 20, "max_stack_bytes": 1 << 20, "max_execution_time_ms": 1000, "return_exception_details": true,
-	}}), c.both()...)
+	c.accept(c.propose(c.consumer, governance.SetJSRuntimeOptions(governance.JSRuntimeOptions{
+		MaxHeapBytes: 100 << 20, MaxStackBytes: 1 << 20, MaxExecutionMilliseconds: 1000, ReturnExceptionDetails: true,
+	})), c.both()...)
 	const id = "k"
 	g := c.launch("policy")
 	c.agree(id, g.hostData())

@@ -38,6 +38,8 @@ var met = map[string]int{
 	// Users and invitations.
 	"CallerNotAuthorized": 403, "CallerTenantNotAuthorized": 403, "UserIdentityNotFound": 404, "InvitationNotFound": 404, "InvitationNotOpen": 409,
 	"OidClaimMissing": 404, "TokenClaimMissing": 403, "TokenClaimMismatch": 403,
+	// The signing service.
+	"SigningNotEnabled": 405, "PayloadMissing": 400, "PayloadInvalid": 400,
 	// The token issuer.
 	"OidcIssuerNotEnabled": 405, "SigningKeyNotAvailable": 405, "IssuerUrlNotSet": 405, "InvalidUrl": 400, "NoTenantId": 400,
 }
@@ -60,7 +62,7 @@ func TestRemedies(t *testing.T) {
 		}
 		seen[se.Remedy] = code
 	}
-	if len(met) != 79 || len(seen) < 40 {
+	if len(met) != 82 || len(seen) < 40 {
 		t.Errorf("%d codes with %d remedies", len(met), len(seen))
 	}
 }

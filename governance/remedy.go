@@ -31,7 +31,7 @@ var remedies = map[string]string{
 	"ReportDataMismatch":               "the evidence was made for another key; make it for the public key that is sent",
 	"SignatureMismatch":                "the data was not signed with the key that the evidence names",
 	"UnsupportedPlatform":              "this service takes other evidence than that of a confidential container group",
-	"SigningKeyNotAvailable":           "a member must generate the issuer's signing key first",
+	"SigningKeyNotAvailable":           "a member must generate the signing key first, with OIDCClient.GenerateSigningKey for tokens and SigningClient.GenerateSigningKey for payloads",
 	"OidcIssuerNotEnabled":             "accept a proposal of EnableOIDCIssuer first",
 	"IssuerUrlNotSet":                  "a member of the tenant must publish the issuer's documents and set their URL first",
 	"InvalidUrl":                       "the issuer's URL must begin with https://",
@@ -79,6 +79,9 @@ var remedies = map[string]string{
 	"OidClaimMissing":                  "come with a token of a user or application of Entra, which has the claim oid",
 	"TokenClaimMissing":                "the invitation names a claim that the token does not have; let the members invite by another",
 	"TokenClaimMismatch":               "the invitation is for somebody else; come with the account that was invited",
+	"SigningNotEnabled":                "accept a proposal of EnableSigning first",
+	"PayloadMissing":                   "send a payload that is not empty",
+	"PayloadInvalid":                   "send the payload in base64",
 	"InternalError":                    "a script of the service failed; the details say why if the service was set up to show them (return_exception_details)",
 }
 

@@ -23,6 +23,9 @@ var cgsActions = map[string]definition{
 	"enable_oidc_issuer":                    {validate: check(is("string", "kid")), apply: applyEnableIssuer},
 	"oidc_issuer_enable_rotate_signing_key": {apply: applyRotateIssuer},
 	"set_oidc_issuer_url":                   {validate: check(is("string", "issuer_url")), apply: applyIssuerURL},
+
+	"enable_signing":                    {validate: check(is("string", "kid")), apply: applyEnableSigning},
+	"signing_enable_rotate_signing_key": {apply: applyRotateSigning},
 }
 
 // acceptedContract checks that the contract of the arguments was accepted.

@@ -26,7 +26,6 @@
 // are refused, and a proposed constitution or JavaScript application is stored
 // but changes nothing. A transaction counts as committed when the request
 // after it arrives: a look at /app/tx right after a write says Pending, the
-// next one Committed. The signing service is not there: its paths answer
-// ResourceNotFound, its actions "no such action". No keys of token issuers are
-// fetched. Evidence of the kind snp-cvm has no verifier and is refused.
+// next one Committed. No keys of token issuers are fetched. Evidence of the kind
+// snp-cvm has no verifier and is refused.
 package ccf
