@@ -85,7 +85,11 @@ func generate(s *Specification, opts *GenerateOptions) (*Deployment, error) {
 			return nil, fmt.Errorf("application %q: %w", a.Name, err)
 		}
 		containers = append(containers, newARMContainer(a, env, command))
-		pinned = append(pinned, applicationPolicy(a, env, command, image))
+		policy, err := applicationPolicy(a, env, command, image)
+		if err != nil {
+			return nil, fmt.Errorf("application %q: %w", a.Name, err)
+		}
+		pinned = append(pinned, policy)
 	}
 	policy := policyText(append(pinned, pausePolicy()))
 	template, err := newARMTemplate(opts, containers, base64.StdEncoding.EncodeToString(policy)).encode()

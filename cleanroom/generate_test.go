@@ -355,6 +355,7 @@ func TestGenerateRefuses(t *testing.T) {
 		{"data key in the governance service", "lies in Cgs", sink("consumer-output", func(a *AccessPoint) {
 			a.Protection.EncryptionSecrets.DEK.Secret.BackingResource.Type = CGSResource
 		})},
+		{"name of the platform", "the platform sets", app(func(a *Application) { a.EnvironmentVariables[0].Name = "Fabric_Mode" })},
 		{"template too long", "the platform accepts", app(func(a *Application) { a.Command = []string{strings.Repeat("x", maxJSON)} })},
 	}
 	good := mergedDocument(t)
@@ -367,8 +368,8 @@ func TestGenerateRefuses(t *testing.T) {
 			t.Errorf("%s: want %q, got %.300v", c.name, c.say, err)
 		}
 	}
-	if len(cases) != 35 {
-		t.Errorf("%d refusals, want 35", len(cases))
+	if len(cases) != 36 {
+		t.Errorf("%d refusals, want 36", len(cases))
 	}
 	var v *ValidationError
 	opts := testOptions(t)

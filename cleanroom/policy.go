@@ -53,13 +53,6 @@ var enforcementPoints = []string{
 	"load_fragment", "scratch_mount", "scratch_unmount",
 }
 
-// platformVariables are set by the platform itself, with values that nobody
-// knows before a deployment.
-var platformVariables = []string{
-	`(?i)(FABRIC)_.+=.+`, `HOSTNAME=.+`, `T(E)?MP=.+`, `FabricPackageFileName=.+`, `HostedServiceName=.+`,
-	`IDENTITY_API_VERSION=.+`, `IDENTITY_HEADER=.+`, `IDENTITY_SERVER_THUMBPRINT=.+`, `azurecontainerinstance_restarted_by=.+`,
-}
-
 // policyContainer is one entry of the list; its fields are in the order of
 // their names, which are those of the framework.
 type policyContainer struct {
@@ -117,11 +110,16 @@ var anyUser = policyUser{Groups: []idRule{{Strategy: "any"}}, Umask: "0022", Use
 // applicationPolicy pins one application: its layers, its command, each of
 // its variables; no other process, no privilege, no capability, and no output
 // that the host could read.
-func applicationPolicy(a *Application, env Environment, command []string, image ImagePolicy) policyContainer {
+func applicationPolicy(a *Application, env Environment, command []string, image ImagePolicy) (policyContainer, error) {
+	rules, err := environmentRules(env, image)
+	if err != nil {
+		return policyContainer{}, err
+	}
 	none := []string{}
 	c := policyContainer{
 		Capabilities:  policyCapabilities{none, none, none, none, none},
 		Command:       command,
+		EnvRules:      rules,
 		ExecProcesses: []struct{}{},
 		ID:            a.Image.Reference(),
 		Layers:        image.Layers,
@@ -140,20 +138,7 @@ func applicationPolicy(a *Application, env Environment, command []string, image 
 	if c.WorkingDirectory == "" {
 		c.WorkingDirectory = "/"
 	}
-	for _, v := range env {
-		c.EnvRules = append(c.EnvRules, envRule{v.Name + "=" + v.Value, true, "string"})
-	}
-	for _, v := range image.Environment {
-		name, _, _ := strings.Cut(v, "=")
-		if _, replaced := env.Lookup(name); !replaced {
-			c.EnvRules = append(c.EnvRules, envRule{v, true, "string"})
-		}
-	}
-	c.EnvRules = append(c.EnvRules, envRule{"TERM=xterm", false, "string"})
-	for _, pattern := range platformVariables {
-		c.EnvRules = append(c.EnvRules, envRule{pattern, false, "re2"})
-	}
-	return c
+	return c, nil
 }
 
 // pausePolicy is the container that the platform puts into every group. It

@@ -83,47 +83,52 @@ containers := [
         "strategy": "string"
       },
       {
-        "pattern": "(?i)(FABRIC)_.+=.+",
+        "pattern": "^(?i:FABRIC_[^=\\n]+)=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       },
       {
-        "pattern": "HOSTNAME=.+",
+        "pattern": "^HOSTNAME=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       },
       {
-        "pattern": "T(E)?MP=.+",
+        "pattern": "^TEMP=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       },
       {
-        "pattern": "FabricPackageFileName=.+",
+        "pattern": "^TMP=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       },
       {
-        "pattern": "HostedServiceName=.+",
+        "pattern": "^FabricPackageFileName=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       },
       {
-        "pattern": "IDENTITY_API_VERSION=.+",
+        "pattern": "^HostedServiceName=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       },
       {
-        "pattern": "IDENTITY_HEADER=.+",
+        "pattern": "^IDENTITY_API_VERSION=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       },
       {
-        "pattern": "IDENTITY_SERVER_THUMBPRINT=.+",
+        "pattern": "^IDENTITY_HEADER=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       },
       {
-        "pattern": "azurecontainerinstance_restarted_by=.+",
+        "pattern": "^IDENTITY_SERVER_THUMBPRINT=[^\\n]+$",
+        "required": false,
+        "strategy": "re2"
+      },
+      {
+        "pattern": "^azurecontainerinstance_restarted_by=[^\\n]+$",
         "required": false,
         "strategy": "re2"
       }
