@@ -132,6 +132,10 @@ type reviewer struct {
 
 	members  []reviewedMember
 	policies map[string]policyClaims
+	issuers  map[string]trust
+	users    map[string]any
+	// invitations are their claims.
+	invitations map[string]policyClaims
 	// templates are the deployment templates by contract.
 	templates map[string]any
 	// values are single ones that were read, by subject and path.
@@ -232,8 +236,13 @@ func init() {
 		"set_jwt_issuer":              (*reviewer).tokenIssuer,
 		"remove_jwt_issuer":           (*reviewer).tokenIssuer,
 		"set_jwt_public_signing_keys": (*reviewer).tokenIssuer,
-		"set_ca_cert_bundle":          (*reviewer).tokenIssuer,
-		"remove_ca_cert_bundle":       (*reviewer).tokenIssuer,
+		"set_ca_cert_bundle":          (*reviewer).certificateBundle,
+		"remove_ca_cert_bundle":       (*reviewer).certificateBundle,
+
+		"set_user_identity":                    (*reviewer).userIdentity,
+		"remove_user_identity":                 (*reviewer).userIdentity,
+		"set_user_invitation_by_jwt_claims":    (*reviewer).invitation,
+		"remove_user_invitation_by_jwt_claims": (*reviewer).invitation,
 
 		"set_constitution":           (*reviewer).constitution,
 		"set_js_app":                 (*reviewer).application,

@@ -3,6 +3,7 @@ package governance_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -103,6 +104,26 @@ func TestReview(t *testing.T) {
 
 	block, _ := pem.Decode(publisher.CertificatePEM())
 	certText := base64.StdEncoding.EncodeToString(block.Bytes)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	c.check(err)
+	keyText := hostDataOf(string(cert.RawSubjectPublicKeyInfo))
+
+	// A user and an issuer that are there already; they go again at the end.
+	user := governance.UserIdentity{ID: "known-user", TenantID: "t1", Identifier: "known@example.org"}
+	trusted := governance.SetJWTIssuer(governance.JWTIssuer{Issuer: "https://known.example", Keys: json.RawMessage(`{"keys":[{"kty":"RSA","kid":"review-known","x5c":["` + certText + `"]}]}`)})
+	c.accept(c.propose(c.consumer, governance.SetUserIdentity(user), trusted), c.both()...)
+	defer func() {
+		c.accept(c.propose(c.consumer, governance.RemoveUserIdentity(user.ID), governance.RemoveJWTIssuer("https://known.example")), c.both()...)
+	}()
+	moved := user
+	moved.TenantID, moved.Identifier = "t2", ""
+	invite := func(kind string, claims map[string][]string) governance.Action {
+		return governance.SetUserInvitation("review-invitation", governance.InvitationUpdate{Type: kind, Claims: claims})
+	}
+	newKeys := json.RawMessage(`{"keys":[{"kty":"RSA","kid":"review-known","x5c":["` + certText + `"]},{"kty":"RSA","kid":"review-new","x5c":["` + certText + `"]}]}`)
+	document := func(args string) governance.Action {
+		return raw("set_member_document", fmt.Sprintf(`{"documentId":"%s-document","document":%s}`, base, args))
+	}
 
 	tests := []struct {
 		name     string
@@ -151,6 +172,14 @@ func TestReview(t *testing.T) {
 		{"token issuer", []governance.Action{raw("set_jwt_issuer", `{"issuer":"https://issuer.example","auto_refresh":false,"jwks":{"keys":[{"kty":"RSA","kid":"k","x5c":["`+certText+`"]}]}}`), raw("remove_jwt_issuer", `{"issuer":"https://issuer.example"}`)}, nil, "proposal.mixed jwt.issuer jwt.issuer"},
 		{"token keys", []governance.Action{raw("set_jwt_public_signing_keys", `{"issuer":"https://issuer.example","jwks":{"keys":[{"kty":"RSA","kid":"k","x5c":["`+certText+`"]}]}}`)}, nil, "jwt.issuer"},
 		{"certificate bundle", []governance.Action{raw("set_ca_cert_bundle", `{"name":"roots","cert_bundle":`+quote(publisher.CertificatePEM())+`}`), raw("remove_ca_cert_bundle", `{"name":"roots"}`)}, nil, "proposal.mixed jwt.issuer jwt.issuer"},
+		{"keys of a known token issuer", []governance.Action{governance.SetJWTKeys("https://known.example", newKeys), governance.RemoveJWTIssuer("https://known.example"), governance.RemoveJWTIssuer("https://known.example")}, nil,
+			"proposal.mixed jwt.issuer jwt.issuer jwt.issuer"},
+		{"known token issuer again", []governance.Action{raw("set_jwt_issuer", `{"issuer":"https://known.example","ca_cert_bundle_name":"roots"}`)}, nil, "jwt.issuer"},
+		{"users", []governance.Action{governance.SetUserIdentity(moved), governance.SetUserIdentity(governance.UserIdentity{ID: "new-user", TenantID: "t3"}), governance.RemoveUserIdentity("new-user"), governance.RemoveUserIdentity("nobody")}, nil, "proposal.mixed"},
+		{"invitation", []governance.Action{invite("add", map[string][]string{"email": {"a@example.org"}, "tid": {"t1"}}), invite("add", map[string][]string{"email": {"b@example.org"}}), invite("remove", map[string][]string{"tid": {"t1"}, "upn": {"x"}}), governance.RemoveUserInvitation("review-invitation")}, nil,
+			"proposal.mixed policy.fails user.tenant"},
+		{"document", []governance.Action{document(`{"contractId":"k","version":"2.1","data":"what else was agreed on\n"}`)}, nil, ""},
+		{"document that is no text", []governance.Action{document(`{"contractId":"k","data":{"a":1}}`)}, nil, "contract.unversioned"},
 		{"constitution", []governance.Action{raw("set_constitution", `{"constitution":"export function resolve() { return \"Accepted\" }\n"}`)}, nil, "service.code"},
 		{"application", []governance.Action{raw("set_js_app", `{"bundle":{"metadata":{"endpoints":{"/all":{"get":{"authn_policies":["no_auth"]}}}},"modules":[{"name":"all.js","module":"export {}"}]}}`)}, nil, "service.code"},
 		{"opening of another service", []governance.Action{governance.OpenService(publisher.CertificatePEM())}, nil, "service.identity"},
@@ -182,10 +211,10 @@ func TestReview(t *testing.T) {
 			if len(r.Changes) != len(test.actions) {
 				t.Errorf("%d changes of %d actions", len(r.Changes), len(test.actions))
 			}
-			golden(t, strings.ReplaceAll(strings.ReplaceAll(test.name, ",", ""), " ", "-"), strings.NewReplacer(quote(publisher.CertificatePEM()), `"<PEM>"`, certText, "<DER>").Replace(steady(r.String(), c, map[string]string{p.ID: "PROPOSAL", newcomer.ID(): "NEWCOMER"})))
+			golden(t, strings.ReplaceAll(strings.ReplaceAll(test.name, ",", ""), " ", "-"), strings.NewReplacer(quote(publisher.CertificatePEM()), `"<PEM>"`, certText, "<DER>", keyText, "<KEY>").Replace(steady(r.String(), c, map[string]string{p.ID: "PROPOSAL", newcomer.ID(): "NEWCOMER"})))
 		})
 	}
-	if len(tests) != 42 {
+	if len(tests) != 48 {
 		t.Errorf("%d cases", len(tests))
 	}
 	t.Run("lies", reviewOfLies)

@@ -98,16 +98,6 @@ func readableText(data any) string {
 	return b.String()
 }
 
-// document reviews set_member_document, which works as set_contract does.
-func (r *reviewer) document(_ context.Context, args arguments) error {
-	proposed := args.object("document")
-	r.change.Subject = "document " + args.text("documentId")
-	contractID, _ := proposed["contractId"].(string)
-	r.differ("contractId", "", jsonText(contractID))
-	r.change.TextDiff = unified("", readableText(proposed["data"]))
-	return nil
-}
-
 // deploymentReview reviews the replacement of a deployment's template or of
 // what is told about it.
 func deploymentReview(resource, argument string) func(*reviewer, context.Context, arguments) error {

@@ -33,12 +33,8 @@ func (r *reviewer) policy(ctx context.Context, args arguments) error {
 	if err != nil {
 		return err
 	}
-	after := r.applyPolicy(before, args)
-	names := maps.Clone(before)
-	maps.Copy(names, after)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		r.differ(name, jsonList(before[name]), jsonList(after[name]))
-	}
+	after := r.applyClaims("the policy", before, args)
+	r.differClaims(before, after)
 	if r.policies == nil {
 		r.policies = map[string]policyClaims{}
 	}
@@ -77,10 +73,19 @@ func (r *reviewer) policyOf(ctx context.Context, id string) (policyClaims, error
 	return claims, nil
 }
 
-// applyPolicy does what the constitution does with the claims: a boolean that
+// differClaims shows all claims, those that stay as well.
+func (r *reviewer) differClaims(before, after policyClaims) {
+	names := maps.Clone(before)
+	maps.Copy(names, after)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		r.differ(name, jsonList(before[name]), jsonList(after[name]))
+	}
+}
+
+// applyClaims does what the constitution does with the claims: a boolean that
 // is added replaces the old values, anything else joins them; to remove a
 // boolean removes the claim, and to remove what is not there fails.
-func (r *reviewer) applyPolicy(before policyClaims, args arguments) policyClaims {
+func (r *reviewer) applyClaims(what string, before policyClaims, args arguments) policyClaims {
 	after := maps.Clone(before)
 	claims := args.object("claims")
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
@@ -107,7 +112,7 @@ func (r *reviewer) applyPolicy(before policyClaims, args arguments) policyClaims
 			continue
 		}
 		if !present {
-			r.warn("policy.fails", "the policy has no claim %s to remove", name)
+			r.warn("policy.fails", "%s has no claim %s to remove", what, name)
 			continue
 		}
 		left := slices.Clone(old)

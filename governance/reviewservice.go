@@ -3,45 +3,8 @@ package governance
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/http"
 )
-
-// tokenIssuer reviews what decides whose tokens the service believes.
-func (r *reviewer) tokenIssuer(_ context.Context, args arguments) error {
-	name := args.text("issuer")
-	switch r.change.Action {
-	case "set_ca_cert_bundle", "remove_ca_cert_bundle":
-		r.change.Subject = "certificate bundle " + args.text("name")
-		r.warn("jwt.issuer", "%s decides which server gives the service the keys of token issuers, and an operator can pass it without a vote", r.change.Action)
-	case "set_jwt_public_signing_keys":
-		r.change.Subject = "token issuer " + name
-		r.warn("jwt.issuer", "the service would believe every token of %s that is signed with the %d keys of the proposal", name, len(keysOf(args)))
-	case "set_jwt_issuer":
-		r.change.Subject = "token issuer " + name
-		text := fmt.Sprintf("the service would believe tokens of %s, and an operator can pass this without a vote", name)
-		if n := len(keysOf(args)); n > 0 {
-			text += fmt.Sprintf("; %d keys come with the proposal", n)
-		}
-		r.warn("jwt.issuer", "%s", text)
-	default:
-		r.change.Subject = "token issuer " + name
-		r.warn("jwt.issuer", "users with tokens of %s could not call the service any more, and an operator can pass this without a vote", name)
-	}
-	// What the service believes now is not shown in a form that all releases
-	// share, so everything stands as new.
-	if r.change.Action == "remove_jwt_issuer" || r.change.Action == "remove_ca_cert_bundle" {
-		r.compareJSON("$", map[string]any(args), nothing{})
-	} else {
-		r.compareJSON("$", nothing{}, map[string]any(args))
-	}
-	return nil
-}
-
-func keysOf(args arguments) []any {
-	keys, _ := args.object("jwks")["keys"].([]any)
-	return keys
-}
 
 // constitution reviews the replacement of the rules themselves.
 func (r *reviewer) constitution(ctx context.Context, args arguments) error {

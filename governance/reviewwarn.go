@@ -9,9 +9,9 @@ var warningRemedies = map[string]string{
 
 	"action.raw": "ask the proposer what it does, and read the constitution before you vote",
 
-	"contract.accepted":      "reject it: an accepted contract cannot be changed, and this would have to be another one",
+	"contract.accepted":      "reject it: what is accepted cannot be changed, and this would have to be another one",
 	"contract.shown":         "reject it: the service shows other data than was signed",
-	"contract.other":         "read the contract again, and vote on the proposal that it names",
+	"contract.other":         "read it again, and vote on the proposal that it names",
 	"contract.draft-changed": "compare the difference with what you agreed on; vote on what is proposed, not on what you read before",
 	"contract.unversioned":   "compare the whole text: it was not made from a draft of the service",
 
@@ -33,7 +33,9 @@ var warningRemedies = map[string]string{
 	"member.unknown":             "check the member id",
 	"member.no-voters":           "reject it: with nobody left whose vote counts, the service accepts every proposal at once",
 
-	"jwt.issuer":           "whoever controls the issuer or its keys can act as every user with a token; make sure that you trust it",
+	"jwt.issuer":  "whoever controls the issuer or its keys can act as every user with a token; make sure that you trust it",
+	"user.tenant": "ask for the claim tid as well: the others are unique within one tenant only, so a stranger's can have the same",
+
 	"service.code":         "read all of it: it replaces the rules by which proposals are accepted, or the program that answers for them; other open proposals may be dropped",
 	"service.identity":     "reject it: it names another service than the one that this program talks to",
 	"service.auto-approve": "an operator passes such proposals alone from then on; disable the option when it is no longer needed",
