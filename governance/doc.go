@@ -40,8 +40,9 @@
 // that two readers could read in two ways is refused. [ProposalClient.Review]
 // compares any open proposal with what is accepted, and warns of known traps;
 // look at it before you vote. The service itself compares no versions when a
-// contract is proposed: [ContractClient.Propose] does. The client does not check
-// receipts of the ledger; it believes the pinned service.
+// contract is proposed: [ContractClient.Propose] does. Beyond that the
+// client believes the pinned service. What is to convince others later is a
+// [Receipt], which a node signs and anybody verifies offline.
 //
 // # Writes and repetition
 //

@@ -82,6 +82,8 @@ var remedies = map[string]string{
 	"SigningNotEnabled":                "accept a proposal of EnableSigning first",
 	"PayloadMissing":                   "send a payload that is not empty",
 	"PayloadInvalid":                   "send the payload in base64",
+	"TransactionPendingOrUnknown":      "wait until the transaction is committed, or check its id",
+	"TransactionInvalid":               "the network dropped the transaction, or its id was never one; make the write again if its effect is not there",
 	"InternalError":                    "a script of the service failed; the details say why if the service was set up to show them (return_exception_details)",
 }
 

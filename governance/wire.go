@@ -1,6 +1,7 @@
 package governance
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -27,6 +28,7 @@ type wire struct {
 	transport *http.Transport
 	poll      time.Duration
 	log       *slog.Logger
+	service   []byte // certificate in PEM
 	early     bool
 	pending   pending
 	// authorize, if any, adds who asks to each request.
@@ -80,6 +82,7 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 		transport: t,
 		poll:      o.PollInterval,
 		log:       o.Logger,
+		service:   bytes.Clone(o.ServiceCertificate),
 		early:     o.EarlyReturn,
 		pause:     pause,
 	}

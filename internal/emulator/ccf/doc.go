@@ -16,8 +16,9 @@
 // Proposals pass validation, the replay window, the resolve rule of the CGS
 // constitution and its actions. Evidence is handed to Options.VerifyReport for
 // its signatures, then matched against the contract's policy. Secrets and
-// tokens leave wrapped to the attested key. A request that is not answered with
-// 2xx leaves no trace in the store.
+// tokens leave wrapped to the attested key. Receipts are paths in a Merkle tree
+// over all transactions, to a root that the node's key signs. A request that is
+// not answered with 2xx leaves no trace in the store.
 //
 // # What is not
 //

@@ -77,6 +77,7 @@ func nodeRoutes() []route {
 		get("/gov/tx", (*call).transactionStatus),
 		get("/app/commit", (*call).lastCommitted),
 		get("/gov/commit", (*call).lastCommitted),
+		{method: http.MethodGet, path: "/app/receipt", handle: (*call).receipt},
 	}
 }
 

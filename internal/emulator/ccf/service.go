@@ -48,8 +48,11 @@ type Service struct {
 	key          *ecdsa.PrivateKey
 	cert         *x509.Certificate
 	certPEM      string
-	nodeID       string
-	router       *router
+	// The node's own identity, which signs the ledger.
+	nodeKey  *ecdsa.PrivateKey
+	nodeCert *x509.Certificate
+	nodeID   string
+	router   *router
 
 	// mu guards everything below. One request at a time: the emulator is
 	// about order and refusals, not about throughput.
@@ -111,7 +114,8 @@ func recoveryParties(members []Member) int {
 	return max(n, 1)
 }
 
-// makeIdentity makes the service certificate: self-signed, P-384.
+// makeIdentity makes the service certificate, self-signed on P-384, and the
+// identity of the one node, which it endorses.
 func (s *Service) makeIdentity() error {
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
@@ -129,7 +133,14 @@ func (s *Service) makeIdentity() error {
 	}
 	s.key = key
 	s.certPEM = string(testpki.PEM(s.cert))
-	s.nodeID = fmt.Sprintf("%x", sha256.Sum256(s.cert.RawSubjectPublicKeyInfo))
+	if s.nodeKey, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader); err != nil {
+		return err
+	}
+	node := &x509.Certificate{Subject: pkix.Name{CommonName: "CCF Node", Organization: []string{testpki.Organization}}}
+	if s.nodeCert, err = testpki.Sign(node, s.nodeKey.Public(), s.cert, key); err != nil {
+		return err
+	}
+	s.nodeID = fmt.Sprintf("%x", sha256.Sum256(s.nodeCert.RawSubjectPublicKeyInfo))
 	return nil
 }
 

@@ -17,9 +17,10 @@ type store struct {
 	// seqno is the last transaction; committed is the last one that a
 	// signature covers.
 	seqno, committed uint64
-	// root stands for the Merkle root: it depends on every transaction so far
-	// and on a random start, but cannot be checked against a ledger.
+	// root stands for the Merkle root in digests and ids: it depends on every
+	// transaction so far and on a random start. Receipts are made of the tree.
 	root [sha256.Size]byte
+	tree tree
 }
 
 type version struct {
@@ -29,7 +30,7 @@ type version struct {
 }
 
 func newStore(seed [sha256.Size]byte) *store {
-	return &store{tables: map[string]map[string][]version{}, root: seed}
+	return &store{tables: map[string]map[string][]version{}, root: seed, tree: tree{secret: sha256.Sum256(seed[:])}}
 }
 
 // sign writes a signature transaction over what is not yet covered by one.
@@ -37,6 +38,7 @@ func (s *store) sign() {
 	if s.seqno > s.committed {
 		s.advance("signature")
 		s.committed = s.seqno
+		s.tree.signatures = append(s.tree.signatures, s.seqno)
 	}
 }
 
@@ -47,6 +49,7 @@ func (s *store) advance(what string) {
 	h.Write(binary.BigEndian.AppendUint64(nil, s.seqno))
 	h.Write([]byte(what))
 	h.Sum(s.root[:0])
+	s.tree.add(s.seqno, sha256.Sum256(s.root[:]))
 }
 
 // tx is one transaction: reads see its own writes, nothing else sees them
