@@ -211,12 +211,16 @@ func (s *scenario) room(ctx context.Context) error {
 	for _, v := range template.Environment(query.Application) {
 		env = append(env, v.Name+"="+v.Value)
 	}
+	command := template.Command(query.Application)
+	if err := template.CheckProcess(query.Application, command, env); err != nil {
+		return err // the platform would not start it
+	}
 	c, err := s.spawn(ctx, steps.Room, join, s.path(steps.Room), env)
 	if err != nil {
 		return err
 	}
 	s.children[steps.Room] = c
-	_, err = c.run(ctx, template.Command(query.Application)[1:], s.report.Write)
+	_, err = c.run(ctx, command[1:], s.report.Write)
 	return err
 }
 
