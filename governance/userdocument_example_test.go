@@ -36,3 +36,27 @@ func ExampleClient_UserDocument() {
 	// Accepted
 	// may run: false
 }
+
+// Whoever made a proposal can look at what it does, and take it back.
+func ExampleClient_UserProposal() {
+	ctx := context.Background()
+	s := newStage(ctx)
+	defer s.close()
+	_, err := s.client.Contract("collab2").Create(ctx, "terms")
+	must(err)
+	query := s.client.UserDocument("query1")
+	version, err := query.Create(ctx, governance.UserDocumentDraft{ContractID: "collab2", Data: "SELECT 1"})
+	must(err)
+	proposed, err := query.Propose(ctx, version) // by the members who count
+	must(err)
+	proposal := s.client.UserProposal(proposed.ID)
+	content, err := proposal.Content(ctx)
+	must(err)
+	fmt.Println(content.Name, "by", len(content.Approvers))
+	withdrawn, err := proposal.Withdraw(ctx)
+	must(err)
+	fmt.Println(withdrawn.State)
+	// Output:
+	// set_user_document by 1
+	// Withdrawn
+}
