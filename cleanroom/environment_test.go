@@ -241,6 +241,13 @@ func TestEnvironmentIsStrict(t *testing.T) {
 	if _, err := ParseSinkEnvironment(strings.Replace(s, `"CPK"`, `"XXX"`, 1)); err == nil || !strings.Contains(err.Error(), `of sink "consumer-output"`) {
 		t.Errorf("the error does not name the sink: %v", err)
 	}
+	for more, say := range map[string]string{`"KID":"other",`: "written twice", `"surplus":1,`: "is not known"} {
+		for _, object := range []string{`"dek":{`, `"kek":{`} {
+			if got, err := ParseSinkEnvironment(strings.Replace(s, object, object+more, 1)); err == nil || !strings.Contains(err.Error(), say) {
+				t.Errorf("%s in %s: want %q, got %+v, %v", more, object, say, got, err)
+			}
+		}
+	}
 }
 
 // Each rule of names keeps variables apart.

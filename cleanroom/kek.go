@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
@@ -74,7 +73,7 @@ const checkExportable = "kek.exportable"
 func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, *rsa.PublicKey, error) {
 	op := "cleanroom: import KEK"
 	fail := func(err error) (skr.KeyRef, *rsa.PublicKey, error) { return skr.KeyRef{}, nil, err }
-	ref, err := normalKey(ref)
+	ref, err := ref.Normalize()
 	if err != nil {
 		return fail(fmt.Errorf("%s: %w", op, err))
 	}
@@ -259,29 +258,4 @@ func clearKey(key *rsa.PrivateKey, jwk *azkeys.JSONWebKey) {
 	for _, n := range []*big.Int{key.D, key.Primes[0], key.Primes[1], key.Precomputed.Dp, key.Precomputed.Dq, key.Precomputed.Qinv} {
 		clear(n.Bits())
 	}
-}
-
-// normalKey brings the addresses into the form of documents, without a slash.
-func normalKey(ref skr.KeyRef) (skr.KeyRef, error) {
-	var n skr.KeyRef
-	err := normalize(ref, &n)
-	return n, err
-}
-
-// normalSecret does so for a secret and its KEK.
-func normalSecret(ref skr.SecretRef) (skr.SecretRef, error) {
-	var n skr.SecretRef
-	err := normalize(ref, &n)
-	return n, err
-}
-
-func normalize(from interface{ Validate() error }, into any) error {
-	if err := from.Validate(); err != nil {
-		return err
-	}
-	b, err := json.Marshal(from)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, into)
 }

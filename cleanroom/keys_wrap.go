@@ -30,7 +30,7 @@ const wrapAlgorithm = "RSA-OAEP-256"
 // that he knows in its place.
 func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.PublicKey, value []byte) (skr.SecretRef, error) {
 	op := "cleanroom: wrap secret"
-	ref, err := normalSecret(ref)
+	ref, err := ref.Normalize()
 	if err != nil {
 		return skr.SecretRef{}, fmt.Errorf("%s: %w", op, err)
 	}
@@ -95,7 +95,7 @@ func (k *Keys) WrapDEKs(ctx context.Context, s *Specification, names []string, d
 			return fmt.Errorf("%s: %w", op, err)
 		}
 		if refs[i], err = a.DEK(); err == nil {
-			refs[i], err = normalSecret(refs[i])
+			refs[i], err = refs[i].Normalize()
 		}
 		if err != nil {
 			return fmt.Errorf("%s: access point %q: %w", op, name, err)

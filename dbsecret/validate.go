@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/cleanroom-go/sdk/skr"
 )
@@ -50,7 +51,7 @@ func (d *Document) normalize() error {
 	if d.IP != "" {
 		ip, err := netip.ParseAddr(strings.Trim(d.IP, "[] "))
 		if err != nil || ip.Zone() != "" {
-			return fmt.Errorf("dbIP %q is no IP address", d.IP)
+			return errors.New("dbIP is no IP address; leave it out, or give the address that dbEndpoint has")
 		}
 		d.IP = ip.String()
 	}
@@ -63,7 +64,7 @@ func (d *Document) normalize() error {
 	switch d.SSLMode {
 	case "", sslVerifyFull, sslVerifyCA, sslRequire, sslDisable:
 	default:
-		return fmt.Errorf("sslMode is %q; it must be %s, %s, %s or %s", d.SSLMode, sslVerifyFull, sslVerifyCA, sslRequire, sslDisable)
+		return fmt.Errorf("sslMode is none of those known; it must be %s, %s, %s or %s", sslVerifyFull, sslVerifyCA, sslRequire, sslDisable)
 	}
 	if d.SSLRootCert != "" {
 		if _, err := rootPool(d.SSLRootCert); err != nil {
@@ -88,6 +89,8 @@ func (d *Document) normalize() error {
 
 // normalizeEndpoint reads what people paste: a URL, a port, capitals, a final
 // dot. Lists of hosts and socket paths, which drivers understand, are refused.
+// So is a connection string, and none of what is refused is quoted: it may hold
+// a password.
 func (d *Document) normalizeEndpoint() error {
 	host := strings.TrimSpace(d.Endpoint)
 	for _, scheme := range []string{"postgres://", "postgresql://", "tcp://"} {
@@ -98,16 +101,15 @@ func (d *Document) normalizeEndpoint() error {
 		return errors.New("is missing")
 	}
 	if strings.Contains(host, "@") {
-		// Not quoted: what stands before the @ may be a password.
 		return errors.New("holds user information; give the host alone")
 	}
 	if h, port, err := net.SplitHostPort(host); err == nil {
 		p, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || p == 0 {
-			return fmt.Errorf("%q has no valid port", d.Endpoint)
+			return errors.New("has no valid port; it is 1 to 65535")
 		}
 		if d.Port != 0 && d.Port != int(p) {
-			return fmt.Errorf("%q names another port than dbPort, which is %d", d.Endpoint, d.Port)
+			return fmt.Errorf("names another port than dbPort, which is %d", d.Port)
 		}
 		host, d.Port = h, int(p)
 	} else {
@@ -115,17 +117,36 @@ func (d *Document) normalizeEndpoint() error {
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if ip.Zone() != "" {
-			return fmt.Errorf("%q is an address with a zone, which no certificate can carry", d.Endpoint)
+			return errors.New("is an address with a zone, which no certificate can carry")
 		}
 		d.Endpoint = ip.String()
 		return nil
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if !validHost(host) {
-		return fmt.Errorf("%q is neither a host name nor an IP address", d.Endpoint)
+		return errors.New("is neither a host name nor an IP address: " + notHost(host))
 	}
 	d.Endpoint = host
 	return nil
+}
+
+// notHost says what is wrong with a host without repeating any of it.
+func notHost(host string) string {
+	switch {
+	case strings.ContainsAny(host, "=?;"):
+		return "it looks like a connection string; give the host alone, and the rest in dbPort, dbName and dbUser"
+	case strings.ContainsAny(host, `/\`):
+		return "it holds a path; give the host alone, and the database in dbName"
+	case strings.Contains(host, ","):
+		return "it names several hosts; give one"
+	case strings.ContainsFunc(host, unicode.IsSpace):
+		return "it holds blanks"
+	case strings.Contains(host, ":"):
+		return "it holds a colon; a port is a number, and an IPv6 address stands in brackets before one"
+	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
+		return "it is not ASCII; give the form that begins with xn--"
+	}
+	return "its labels may have 63 letters, digits, hyphens and underscores each"
 }
 
 // validHost accepts DNS names in ASCII form, with the underscore that private

@@ -35,7 +35,7 @@ func NewAssertionCredential(tenantID, clientID string, assertion func(context.Co
 		return nil, errors.New("skr: assertion credential: no assertion function")
 	}
 	if !validDirectoryID(tenantID) || !validDirectoryID(clientID) {
-		return nil, fmt.Errorf("skr: assertion credential: tenant %q or client %q is no directory id; give their GUIDs", tenantID, clientID)
+		return nil, errors.New("skr: assertion credential: tenant or client is no directory id; give their GUIDs")
 	}
 	if opts == nil {
 		opts = &AssertionCredentialOptions{}

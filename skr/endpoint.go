@@ -11,7 +11,7 @@ import (
 // trailing slash, into "https://host[:port]". Documents and ARM disagree about
 // the slash, and some sidecars take bare hosts only. Anything more than a host
 // is refused: paths and user names are how one service is made to look like
-// another.
+// another. Nothing that is refused is quoted, see validID.
 func normalizeEndpoint(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("is empty; give a host name or an https URL")
@@ -24,15 +24,15 @@ func normalizeEndpoint(s string) (string, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		return "", fmt.Errorf("is no URL: %w", errors.Unwrap(err))
+		return "", errors.New("is no URL; give a host name or an https URL")
 	}
 	switch {
 	case u.Scheme != "https":
-		return "", fmt.Errorf("has scheme %q; only https is allowed", u.Scheme)
+		return "", errors.New("has another scheme than https, and only that is allowed")
 	case u.User != nil:
 		return "", errors.New("holds user information; remove it")
 	case !validHost(u.Hostname()):
-		return "", fmt.Errorf("has no usable host name (%q)", u.Host)
+		return "", errors.New("has no usable host name; one is of letters, digits, hyphens and dots")
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 		return "", errors.New("has more than a host; remove path, query and fragment")
 	}

@@ -3,6 +3,7 @@ package skr
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,9 @@ import (
 //	{"kid":"NAME or NAME/VERSION","akvEndpoint":"https://…","maaEndpoint":"https://…"}
 //
 // Endpoints are read as bare hosts or URLs, with or without a trailing slash,
-// and written as "https://host". Unknown members are ignored.
+// and written as "https://host". Names are read in exactly this spelling, none
+// may occur twice, and other members are refused: parties that read one text
+// differently would believe in different keys.
 type KeyRef struct {
 	// Name is the key's name: 1 to 127 letters, digits and hyphens.
 	Name string
@@ -31,6 +34,8 @@ type KeyRef struct {
 // request, and the "dbPassword" member of a database document:
 //
 //	{"clientId":"…","tenantId":"…","kid":"NAME","akvEndpoint":"https://…","kek":{…}}
+//
+// It is read as strictly as a [KeyRef].
 type SecretRef struct {
 	// ClientID and TenantID name the managed identity or application.
 	ClientID, TenantID string
@@ -45,13 +50,13 @@ type SecretRef struct {
 
 // Validate reports the first member that cannot be used.
 func (r KeyRef) Validate() error {
-	_, err := r.normalized()
+	_, err := r.Normalize()
 	return err
 }
 
 // Validate reports the first member that cannot be used, the KEK's included.
 func (r SecretRef) Validate() error {
-	_, err := r.normalized()
+	_, err := r.Normalize()
 	return err
 }
 
@@ -65,7 +70,10 @@ func (r SecretRef) String() string {
 	return strings.TrimSuffix(r.VaultURL, "/") + "/secrets/" + joinID(r.Name, r.Version)
 }
 
-func (r KeyRef) normalized() (KeyRef, error) {
+// Normalize validates the reference and returns it with its endpoints in the
+// form that is written, "https://host": two references to one key then compare
+// equal.
+func (r KeyRef) Normalize() (KeyRef, error) {
 	if err := validID("skr: key reference", r.Name, r.Version); err != nil {
 		return r, err
 	}
@@ -79,32 +87,39 @@ func (r KeyRef) normalized() (KeyRef, error) {
 	return r, nil
 }
 
-func (r SecretRef) normalized() (SecretRef, error) {
+// Normalize validates the reference, the KEK's included, and returns it with
+// all endpoints in the form that is written, "https://host".
+func (r SecretRef) Normalize() (SecretRef, error) {
 	if err := validID("skr: secret reference", r.Name, r.Version); err != nil {
 		return r, err
 	}
 	if !validDirectoryID(r.ClientID) {
-		return r, fmt.Errorf("skr: secret reference %s: clientId %q is no client id; give the identity's GUID", r.Name, r.ClientID)
+		return r, fmt.Errorf("skr: secret reference %s: clientId is no client id; give the identity's GUID", r.Name)
 	}
 	if !validDirectoryID(r.TenantID) {
-		return r, fmt.Errorf("skr: secret reference %s: tenantId %q is no tenant id; give the tenant's GUID", r.Name, r.TenantID)
+		return r, fmt.Errorf("skr: secret reference %s: tenantId is no tenant id; give the tenant's GUID", r.Name)
 	}
 	var err error
 	if r.VaultURL, err = normalizeEndpoint(r.VaultURL); err != nil {
 		return r, fmt.Errorf("skr: secret reference %s: akvEndpoint %w", r.Name, err)
 	}
-	if r.KEK, err = r.KEK.normalized(); err != nil {
+	if r.KEK, err = r.KEK.Normalize(); err != nil {
 		return r, fmt.Errorf("skr: secret reference %s: kek: %w", r.Name, err)
 	}
 	return r, nil
 }
 
+// validID quotes no name that is none: people have put a password where its
+// reference belongs.
 func validID(what, name, version string) error {
+	if name == "" {
+		return fmt.Errorf("%s: kid names nothing; it is NAME or NAME/VERSION", what)
+	}
 	if !validName(name) {
-		return fmt.Errorf("%s: kid has name %q; a name is 1 to 127 letters, digits and hyphens", what, name)
+		return fmt.Errorf("%s: kid has no valid name; a name is 1 to 127 letters, digits and hyphens", what)
 	}
 	if version != "" && !validName(version) {
-		return fmt.Errorf("%s %s: kid has version %q; a version is 1 to 127 letters, digits and hyphens", what, name, version)
+		return fmt.Errorf("%s %s: kid has no valid version; a version is 1 to 127 letters, digits and hyphens", what, name)
 	}
 	return nil
 }
@@ -138,7 +153,7 @@ type secretRefJSON struct {
 
 // MarshalJSON writes the wire form; endpoints come out normalised.
 func (r KeyRef) MarshalJSON() ([]byte, error) {
-	r, err := r.normalized()
+	r, err := r.Normalize()
 	if err != nil {
 		return nil, err
 	}
@@ -147,12 +162,11 @@ func (r KeyRef) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads the wire form and validates it.
 func (r *KeyRef) UnmarshalJSON(data []byte) error {
-	var w keyRefJSON
-	if err := json.Unmarshal(data, &w); err != nil {
+	members, err := decodeObjectStrict(data)
+	if err != nil {
 		return fmt.Errorf("skr: key reference: %w", err)
 	}
-	name, version := splitID(w.KID)
-	ref, err := KeyRef{name, version, w.AKVEndpoint, w.MAAEndpoint}.normalized()
+	ref, err := readKeyRef(members)
 	if err != nil {
 		return err
 	}
@@ -160,9 +174,18 @@ func (r *KeyRef) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+func readKeyRef(members map[string]any) (KeyRef, error) {
+	text, _, err := readMembers(members, "", "kid", "akvEndpoint", "maaEndpoint")
+	if err != nil {
+		return KeyRef{}, fmt.Errorf("skr: key reference: %w", err)
+	}
+	name, version := splitID(text["kid"])
+	return KeyRef{name, version, text["akvEndpoint"], text["maaEndpoint"]}.Normalize()
+}
+
 // MarshalJSON writes the wire form; endpoints come out normalised.
 func (r SecretRef) MarshalJSON() ([]byte, error) {
-	r, err := r.normalized()
+	r, err := r.Normalize()
 	if err != nil {
 		return nil, err
 	}
@@ -171,17 +194,55 @@ func (r SecretRef) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads the wire form and validates it.
 func (r *SecretRef) UnmarshalJSON(data []byte) error {
-	var w secretRefJSON
-	if err := json.Unmarshal(data, &w); err != nil {
+	members, err := decodeObjectStrict(data)
+	if err != nil {
 		return fmt.Errorf("skr: secret reference: %w", err)
 	}
-	name, version := splitID(w.KID)
-	ref, err := SecretRef{w.ClientID, w.TenantID, name, version, w.AKVEndpoint, w.KEK}.normalized()
+	text, kek, err := readMembers(members, "kek", "clientId", "tenantId", "kid", "akvEndpoint")
+	if err != nil {
+		return fmt.Errorf("skr: secret reference: %w", err)
+	}
+	key, err := readKeyRef(kek)
+	if err != nil {
+		return fmt.Errorf("skr: secret reference: kek: %w", err)
+	}
+	name, version := splitID(text["kid"])
+	ref, err := SecretRef{text["clientId"], text["tenantId"], name, version, text["akvEndpoint"], key}.Normalize()
 	if err != nil {
 		return err
 	}
 	*r = ref
 	return nil
+}
+
+// readMembers wants each of these texts and, unless its name is empty, the one
+// object, under exactly these names, and nothing else. No value is quoted.
+func readMembers(members map[string]any, object string, texts ...string) (map[string]string, map[string]any, error) {
+	read := make(map[string]string, len(texts))
+	var inner map[string]any
+	for name, value := range members {
+		ok := true
+		switch {
+		case slices.Contains(texts, name):
+			read[name], ok = value.(string)
+		case name == object && object != "":
+			inner, ok = value.(map[string]any)
+		default:
+			return nil, nil, fmt.Errorf("member %q is not known; the members are %s, spelt so", shorten(name), strings.Trim(strings.Join(append(texts, object), ", "), ", "))
+		}
+		if !ok {
+			return nil, nil, fmt.Errorf("member %q is of another type", name)
+		}
+	}
+	for _, name := range texts {
+		if _, present := read[name]; !present {
+			return nil, nil, fmt.Errorf("member %q is missing", name)
+		}
+	}
+	if object != "" && inner == nil {
+		return nil, nil, fmt.Errorf("member %q is missing", object)
+	}
+	return read, inner, nil
 }
 
 var (

@@ -8,7 +8,7 @@ import (
 
 func TestSecretRefJSON(t *testing.T) {
 	const wire = `{"clientId":"` + clientID + `","tenantId":"` + tenantID + `","kid":"wrapped-db-password",` +
-		`"akvEndpoint":"https://vault1.vault.azure.net/","surplus":1,` +
+		`"akvEndpoint":"https://vault1.vault.azure.net/",` +
 		`"kek":{"kid":"417b0217-kek/` + version1 + `","akvEndpoint":"VAULT2.vault.azure.net","maaEndpoint":"https://sharedneu.neu.attest.azure.net"}}`
 	var ref SecretRef
 	if err := json.Unmarshal([]byte(wire), &ref); err != nil {
@@ -83,6 +83,92 @@ func TestRefRefusals(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), new(KeyRef)); err == nil {
 			t.Errorf("%s was read as a key reference", text)
 		}
+	}
+}
+
+// Two readers of one reference must not believe in different secrets, and a
+// value that is refused may be the secret itself.
+func TestRefsAreReadStrictly(t *testing.T) {
+	good := SecretRef{
+		ClientID: clientID, TenantID: tenantID, Name: "db-password", VaultURL: "https://v.vault.azure.net",
+		KEK: KeyRef{Name: "k", VaultURL: "https://v.vault.azure.net", AttestationURL: "https://" + maaHost},
+	}
+	b, err := json.Marshal(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read SecretRef
+	if err := json.Unmarshal(b, &read); err != nil || read != good {
+		t.Fatalf("%+v, %v", read, err)
+	}
+	edit := func(old, new string) string {
+		changed := strings.Replace(string(b), old, new, 1)
+		if changed == string(b) {
+			t.Fatalf("%s is not there", old)
+		}
+		return changed
+	}
+	cases := map[string]struct{ text, say string }{
+		"another case beside":       {edit(`"kid":"db-password"`, `"kid":"db-password","KID":"canary"`), `"KID" is not known`},
+		"another case":              {edit(`"kid":"db-password"`, `"Kid":"canary"`), `"Kid" is not known`},
+		"another case in the KEK":   {edit(`"kek":{`, `"kek":{"KID":"canary",`), `kek: skr: key reference: member "KID" is not known`},
+		"another KEK":               {edit(`"kek":{`, `"KEK":{},"kek":{`), `"KEK" is not known`},
+		"twice":                     {edit(`"kid":"db-password"`, `"kid":"db-password","kid":"canary"`), `"kid" appears twice`},
+		"twice in the KEK":          {edit(`"kek":{`, `"kek":{"kid":"canary",`), `"kid" appears twice`},
+		"twice, once escaped":       {edit(`"kid":"db-password"`, `"kid":"db-password","k\u0069d":"canary"`), `"kid" appears twice`},
+		"unknown":                   {edit(`"kek":{`, `"accessToken":"canary","kek":{`), `"accessToken" is not known`},
+		"unknown in the KEK":        {edit(`"kek":{`, `"kek":{"accessToken":"canary",`), `"accessToken" is not known`},
+		"no tenant":                 {edit(`"tenantId":"`+tenantID+`",`, ``), `"tenantId" is missing`},
+		"null":                      {edit(`"kid":"db-password"`, `"kid":null`), `"kid" is of another type`},
+		"a number":                  {edit(`"kid":"db-password"`, `"kid":1234567`), `"kid" is of another type`},
+		"KEK by name":               {edit(`"kek":{`, `"kek":"canary","x":{`), ""},
+		"no object":                 {`["canary"]`, "no object"},
+		"password as name":          {edit(`"db-password"`, `"canary p@ss"`), "kid has no valid name"},
+		"password as version":       {edit(`"db-password"`, `"db-password/canary p@ss"`), "kid has no valid version"},
+		"password as client":        {edit(`"`+clientID+`"`, `"canary p@ss"`), "clientId is no client id"},
+		"password as tenant":        {edit(`"`+tenantID+`"`, `"canary p@ss"`), "tenantId is no tenant id"},
+		"password as vault":         {edit(`"https://v.vault.azure.net"`, `"u:canary@v"`), "akvEndpoint holds user information"},
+		"password as host":          {edit(`"https://v.vault.azure.net"`, `"canary_p"`), "akvEndpoint has no usable host"},
+		"password as port":          {edit(`"https://v.vault.azure.net"`, `"https://v:canary"`), "akvEndpoint is no URL"},
+		"password as escape":        {edit(`"https://v.vault.azure.net"`, `"https://v%zcanary"`), "akvEndpoint is no URL"},
+		"password as scheme":        {edit(`"https://v.vault.azure.net"`, `"canary://v"`), "akvEndpoint has another scheme"},
+		"password as attestation":   {edit(`"https://`+maaHost+`"`, `"https://`+maaHost+`/canary"`), "maaEndpoint has more than a host"},
+		"password as name of a KEK": {edit(`"k"`, `"canary p@ss"`), "kid has no valid name"},
+	}
+	for name, c := range cases {
+		var ref SecretRef
+		err := json.Unmarshal([]byte(c.text), &ref)
+		if err == nil || ref != (SecretRef{}) || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s: want %q, got %+v, %v", name, c.say, ref, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: the error quotes a value: %v", name, err)
+		}
+	}
+	if len(cases) != 25 {
+		t.Errorf("%d cases", len(cases))
+	}
+}
+
+func TestNormalize(t *testing.T) {
+	ref := SecretRef{
+		ClientID: clientID, TenantID: tenantID, Name: "n", Version: "1", VaultURL: "V.vault.azure.net/",
+		KEK: KeyRef{Name: "k", VaultURL: "https://V.vault.azure.net:443", AttestationURL: maaHost + "/"},
+	}
+	want := ref
+	want.VaultURL, want.KEK.VaultURL, want.KEK.AttestationURL = "https://v.vault.azure.net", "https://v.vault.azure.net", "https://"+maaHost
+	if got, err := ref.Normalize(); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := ref.KEK.Normalize(); err != nil || got != want.KEK {
+		t.Errorf("%+v, %v", got, err)
+	}
+	ref.KEK.Name = ""
+	if _, err := ref.Normalize(); err == nil {
+		t.Error("a reference without a key")
+	}
+	if _, err := ref.KEK.Normalize(); err == nil {
+		t.Error("a key without a name")
 	}
 }
 

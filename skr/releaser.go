@@ -133,7 +133,7 @@ func NewReleaser(attester Attester, opts *ReleaserOptions) (*Releaser, error) {
 // A refusal, by the vault or by a check of what the services answered, is a
 // [*DeniedError].
 func (r *Releaser) Release(ctx context.Context, ref KeyRef, cred azcore.TokenCredential) (*ReleasedKey, error) {
-	ref, err := ref.normalized()
+	ref, err := ref.Normalize()
 	if err != nil {
 		return nil, err
 	}

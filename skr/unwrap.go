@@ -77,7 +77,7 @@ func NewSecretUnwrapper(r *Releaser, credential CredentialFunc, opts *SecretUnwr
 // under one version share one release. The caller should clear the result after
 // use.
 func (u *SecretUnwrapper) Unwrap(ctx context.Context, ref SecretRef) ([]byte, error) {
-	ref, err := ref.normalized()
+	ref, err := ref.Normalize()
 	if err != nil {
 		return nil, err
 	}
