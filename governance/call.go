@@ -103,6 +103,9 @@ func (w *wire) ask(ctx context.Context, c call, number int, repeated bool) (*rou
 // sendTo sends the call to one node and does not follow where that points.
 func (w *wire) sendTo(ctx context.Context, c call, host string, left int) (*answer, error) {
 	target := "https://" + host + c.path
+	if w.plain {
+		target = "http://" + host + c.path
+	}
 	if c.query != "" {
 		target += "?" + c.query
 	}

@@ -17,7 +17,8 @@
 //
 // A [RoomClient] acts for a program in a clean room. It has no account: the
 // service knows it by its SEV-SNP evidence, and answers to the key that the
-// evidence names. [Room] is what such a program needs of it.
+// evidence names. [Room] is what such a program needs of it; a [SidecarRoom] has
+// the same from the platform's sidecar, which keeps the evidence to itself.
 //
 // A [UserClient] acts for a user whom the members registered, with the tokens of
 // an issuer that they trust.

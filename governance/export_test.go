@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/cleanroom-go/sdk/internal/cose"
 )
 
 // Hasten takes the pauses between attempts out of a client, for tests that
@@ -24,6 +26,17 @@ func SetMaxConnect(t interface{ Cleanup(func()) }, d time.Duration) {
 // HastenRoom is Hasten for a room.
 func HastenRoom(r *RoomClient) {
 	r.wire.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+}
+
+// HastenSidecar is Hasten for a room's sidecar.
+func HastenSidecar(s *SidecarRoom) {
+	s.wire.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+}
+
+// SignProposal makes the message of a proposal and does not send it.
+func SignProposal(c *Client, actions []Action) error {
+	_, err := c.signed("propose", "/gov/members/proposals:create", cose.Header{Type: cose.TypeProposal}, map[string][]Action{"actions": actions})
+	return err
 }
 
 // WarningIDs are the kinds of warnings that a review can give.

@@ -133,7 +133,7 @@ func (w *wire) send(ctx context.Context, c call, host string, left int) (*answer
 	for hop := 0; ; hop++ {
 		a, err := w.sendTo(ctx, c, host, left)
 		target := redirectTarget(c, err)
-		if target == "" {
+		if target == "" || w.plain {
 			if err == nil {
 				w.nodes.use(host)
 			}

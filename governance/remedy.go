@@ -1,5 +1,7 @@
 package governance
 
+import "strings"
+
 // remedies has an entry for each code of the flows of this package.
 var remedies = map[string]string{
 	"InvalidAuthenticationInfo":        "only an active member's key may sign: activate the member first, or check that certificate and key belong to a member of this service; a user's token must be valid, and of an issuer that the members trust",
@@ -91,6 +93,8 @@ func remedy(e *ServiceError) string {
 	switch {
 	case e.Code == "InternalError" && e.mentions("apply"):
 		return "accepting the proposal failed in the service: one of its actions cannot be carried out as things stand; withdraw it and propose what can be"
+	case e.StatusCode == 500 && strings.HasSuffix(e.Code, "Exception"):
+		return "the sidecar failed, and names its own exception: its log says more; often it cannot reach the governance service"
 	case e.Code == "ResourceNotFound" && e.StatusCode == 404:
 		return "the service does not have this resource; check the id, and that it runs release 8.0.0"
 	}

@@ -3,7 +3,7 @@ package governance
 import "context"
 
 // Room is what a program in a clean room asks of the governance service.
-// [RoomClient] asks the service itself.
+// [RoomClient] asks the service itself, [SidecarRoom] the platform's sidecar.
 type Room interface {
 	// Secret reads a secret of the contract.
 	Secret(ctx context.Context, id string) ([]byte, error)

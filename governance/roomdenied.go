@@ -19,7 +19,7 @@ func (r *RoomClient) explain(err error, e *Evidence) error {
 	var c Check
 	switch se.Code {
 	case "VerifySnpAttestationFailed":
-		c = r.evidenceCheck(se, e)
+		c = evidenceCheck(se, r.contractID, e.claims(), e.hostData())
 	case "ReportDataMismatch":
 		c = Check{
 			ID: "evidence.report-data", Want: "the SHA-256 of the public key that was sent", Got: "another value, says the service",
@@ -32,16 +32,18 @@ func (r *RoomClient) explain(err error, e *Evidence) error {
 	return denied(se.Op, r.wire.host, []Check{c}, se)
 }
 
-func (r *RoomClient) evidenceCheck(se *ServiceError, e *Evidence) Check {
+// evidenceCheck says what the service did not like, and shows the claims of the
+// evidence.
+func evidenceCheck(se *ServiceError, contractID, claims, hostData string) Check {
 	switch {
 	case strings.Contains(se.Message, "policy is missing"):
 		return Check{
-			ID: "policy.accepted", Want: "an accepted clean room policy for contract " + r.contractID, Got: "none",
-			Remedy: "a member proposes a clean room policy with " + ClaimHostData + "=" + e.hostData() + ", and all accept it",
+			ID: "policy.accepted", Want: "an accepted clean room policy for contract " + contractID, Got: "none",
+			Remedy: "a member proposes a clean room policy with " + ClaimHostData + "=" + hostData + ", and all accept it",
 		}
 	case strings.Contains(se.Message, "do not match") || strings.Contains(strings.ToLower(se.Message), "claim"):
 		return Check{
-			ID: "policy.match", Want: "evidence that matches the accepted clean room policy of contract " + r.contractID, Got: e.claims(),
+			ID: "policy.match", Want: "evidence that matches the accepted clean room policy of contract " + contractID, Got: claims,
 			Remedy: "a member reads the clean room policy and compares; if this room is the intended one, propose a policy that adds its host data",
 		}
 	}

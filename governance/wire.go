@@ -24,6 +24,7 @@ import (
 type wire struct {
 	nodes     *nodes
 	host      string // of the endpoint, for texts
+	plain     bool   // HTTP, to one address, from which no redirect is taken
 	http      *http.Client
 	transport *http.Transport
 	poll      time.Duration
@@ -86,21 +87,26 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 		early:     o.EarlyReturn,
 		pause:     pause,
 	}
+	w.finish(o.Transport)
+	return w, nil
+}
+
+// finish fills in what was left out, and puts the wrapper around the transport.
+func (w *wire) finish(wrap func(http.RoundTripper) http.RoundTripper) {
 	if w.poll <= 0 {
 		w.poll = 500 * time.Millisecond
 	}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}
-	var rt http.RoundTripper = t
-	if o.Transport != nil {
-		rt = o.Transport(t)
+	var rt http.RoundTripper = w.transport
+	if wrap != nil {
+		rt = wrap(rt)
 	}
 	w.http = &http.Client{
 		Transport:     rt,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return w, nil
 }
 
 // dialWith bounds connecting where the caller does not do it: a machine that is

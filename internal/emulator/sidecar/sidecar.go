@@ -1,0 +1,159 @@
+// Package sidecar emulates the governance sidecar of a clean room,
+// ccr-governance of release 8.0.0, as far as a room's program must have it:
+// secrets, tokens, consent and events. Its other paths answer 404.
+//
+// As the genuine one it listens without asking anybody who they are, takes no
+// body where none is needed, sets the times of tokens itself and returns from an
+// event when it is committed. Refusals of the service keep their status and
+// code; what the sidecar refuses itself is a 400, and what goes wrong in it a
+// 500 with the name of an exception as the code. Behind it is this module's own
+// room client, so that the service sees real evidence. Unlike the genuine one it
+// does not repeat calls for a minute, and does not copy the service's headers.
+package sidecar
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/cleanroom-go/sdk/governance"
+)
+
+// maxBody bounds what a program may send.
+const maxBody = 1 << 20
+
+// Sidecar answers for one room; it is an [http.Handler].
+type Sidecar struct {
+	room *governance.RoomClient
+	mux  *http.ServeMux
+}
+
+// New makes a sidecar of a room's own client, which stays the caller's to close.
+func New(room *governance.RoomClient) *Sidecar {
+	s := &Sidecar{room: room, mux: http.NewServeMux()}
+	for pattern, serve := range map[string]func(*http.Request) (any, error){
+		"POST /secrets/{id}":          s.secret,
+		"POST /consentcheck/{option}": s.consent,
+		"POST /oauth/token":           s.token,
+		"PUT /events":                 s.event,
+	} {
+		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			answer, err := serve(r)
+			if err != nil {
+				status, body := refusal(err)
+				write(w, status, map[string]any{"error": body})
+				return
+			}
+			write(w, http.StatusOK, answer)
+		})
+	}
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Sidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+type value struct {
+	Value string `json:"value"`
+}
+
+func (s *Sidecar) secret(r *http.Request) (any, error) {
+	plain, err := s.room.Secret(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return value{string(plain)}, nil
+}
+
+func (s *Sidecar) token(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	for _, name := range []string{"sub", "tenantId", "aud"} {
+		if q.Get(name) == "" {
+			return nil, badRequest{Code: "InvalidInput", Message: name + " is missing"}
+		}
+	}
+	token, err := s.room.Token(r.Context(), governance.TokenRequest{
+		Subject: q.Get("sub"), TenantID: q.Get("tenantId"), Audience: q.Get("aud"), Issuer: q.Get("iss"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return value{token}, nil
+}
+
+// consent gives the status object of the service, with a reason or with
+// proposals, as it depends on the option.
+func (s *Sidecar) consent(r *http.Request) (any, error) {
+	option := governance.RuntimeOption(r.PathValue("option"))
+	status, err := s.room.Consent(r.Context(), option)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{"status": "disabled"}
+	if status.Enabled {
+		out["status"] = "enabled"
+	}
+	if status.ReasonCode != "" {
+		out["reason"] = map[string]string{"code": status.ReasonCode, "message": status.Reason}
+	}
+	if status.ProposalIDs != nil {
+		out["proposalIds"] = status.ProposalIDs
+	}
+	return out, nil
+}
+
+func (s *Sidecar) event(r *http.Request) (any, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, badRequest{Code: "InvalidInput", Message: "the body is too long or incomplete"}
+	}
+	if body = bytes.TrimSpace(body); !json.Valid(body) || body[0] != '{' {
+		return nil, badRequest{Code: "InvalidInput", Message: "the body is not a JSON object"}
+	}
+	q := r.URL.Query()
+	return nil, s.room.PutEvent(r.Context(), json.RawMessage(body), &governance.PutEventOptions{ID: q.Get("id"), Scope: q.Get("scope")})
+}
+
+// badRequest is a refusal of the sidecar's own.
+type badRequest errorBody
+
+func (e badRequest) Error() string { return e.Code + ": " + e.Message }
+
+type errorBody struct {
+	Code    string                   `json:"code"`
+	Message string                   `json:"message"`
+	Details []governance.ErrorDetail `json:"details,omitempty"`
+}
+
+// refusal turns an error into what the genuine sidecar would say.
+func refusal(err error) (int, errorBody) {
+	var own badRequest
+	var service *governance.ServiceError
+	switch {
+	case errors.As(err, &own):
+		return http.StatusBadRequest, errorBody(own)
+	case errors.As(err, &service):
+		return service.StatusCode, errorBody{service.Code, service.Message, service.Details}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return http.StatusInternalServerError, errorBody{Code: "TaskCanceledException", Message: "A task was canceled."}
+	}
+	return http.StatusInternalServerError, errorBody{Code: "HttpRequestException", Message: err.Error()}
+}
+
+func write(w http.ResponseWriter, status int, answer any) {
+	if answer == nil {
+		w.WriteHeader(status)
+		return
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		panic("sidecar: internal error: " + err.Error())
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
