@@ -51,18 +51,11 @@ func NewKeys(cred azcore.TokenCredential, opts *KeysOptions) (*Keys, error) {
 	}
 	return &Keys{
 		cred:    cred,
-		azure:   azureOptions(opts.ClientOptions),
+		azure:   transport.Harden(opts.ClientOptions, nil),
 		rotate:  opts.Rotate,
 		keys:    map[string]*azkeys.Client{},
 		secrets: map[string]*azsecrets.Client{},
 	}, nil
-}
-
-// azureOptions follow no redirect and log no body.
-func azureOptions(o azcore.ClientOptions) azcore.ClientOptions {
-	o = transport.NoRedirect(o)
-	o.Logging.IncludeBody = false
-	return o
 }
 
 func (k *Keys) keyClient(vaultURL string) (*azkeys.Client, error) {

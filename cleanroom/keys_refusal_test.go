@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net/http"
 	"os"
@@ -119,6 +120,38 @@ func testVaultRefusals(u *vaultUser) {
 		u.Errorf("no vault: %v", err)
 	}
 }
+
+// An answer without an end is not read to it.
+func testLongAnswers(u *vaultUser) {
+	body := &endless{}
+	u.hold(func(req *http.Request, _ []byte) *http.Response {
+		if req.Method != http.MethodGet || !strings.HasPrefix(req.URL.Path, "/keys/long") || req.Header.Get("Authorization") == "" {
+			return nil
+		}
+		res := answer(req, http.StatusOK, nil)
+		res.Body, res.ContentLength = body, -1
+		return res
+	}, nil)
+	_, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("long"), u.policyFor(u.env.Launch([]byte("package policy\n"))))
+	if err == nil || !strings.Contains(err.Error(), "exceeds 1048576 bytes") || body.read > 2<<20 {
+		u.Errorf("read %d bytes: %v", body.read, err)
+	}
+}
+
+// endless says how much of it was read, and ends after all at a gigabyte.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read > 1<<30 {
+		return 0, io.EOF
+	}
+	for i := range p {
+		p[i] = ' '
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+func (*endless) Close() error { return nil }
 
 // The private key crosses the wire once and is nowhere else: not in an error,
 // not in the log of the Azure library at its loudest, not in a file.

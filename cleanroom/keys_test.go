@@ -50,6 +50,7 @@ func TestKeys(t *testing.T) {
 		{"RacedImport", testRacedImport},
 		{"ChangedAnswers", testChangedAnswers},
 		{"VaultRefusals", testVaultRefusals},
+		{"LongAnswers", testLongAnswers},
 		{"PrivateKeyStays", testPrivateKeyStays},
 		{"WrapSecret", testWrapSecret},
 		{"WrapSecretRefuses", testWrapSecretRefuses},

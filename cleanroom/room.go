@@ -21,6 +21,7 @@ import (
 	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/dbsecret"
 	"github.com/cleanroom-go/sdk/governance"
+	"github.com/cleanroom-go/sdk/internal/transport"
 	"github.com/cleanroom-go/sdk/skr"
 	"github.com/cleanroom-go/sdk/skr/snp"
 )
@@ -137,7 +138,7 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 	const op = "cleanroom: enter room"
 	r := &Room{
 		getenv:      opts.Getenv,
-		azure:       azureOptions(opts.ClientOptions),
+		azure:       transport.Harden(opts.ClientOptions, nil),
 		database:    opts.Database,
 		progress:    opts.Progress,
 		stderr:      opts.Logger,

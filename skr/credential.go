@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -27,6 +28,9 @@ type AssertionCredentialOptions struct{ azcore.ClientOptions }
 // Access tokens are reused until shortly before they expire, so assertion is
 // called about once an hour and scope.
 //
+// The assertion goes to the authority of ClientOptions.Cloud, zero meaning the
+// public one; the environment variable AZURE_AUTHORITY_HOST counts for nothing.
+//
 // If Entra does not accept the assertion, GetToken's error is a [*DeniedError]
 // that names which of issuer, subject and audience no federated credential of
 // the identity has.
@@ -40,9 +44,14 @@ func NewAssertionCredential(tenantID, clientID string, assertion func(context.Co
 	if opts == nil {
 		opts = &AssertionCredentialOptions{}
 	}
+	o := clientOptions(opts.ClientOptions)
+	if o.Cloud.ActiveDirectoryAuthorityHost == "" && len(o.Cloud.Services) == 0 {
+		// Left zero, the environment would say who gets the assertion.
+		o.Cloud = cloud.AzurePublic
+	}
 	c := &assertionCredential{tenantID: tenantID, clientID: clientID, assertion: assertion}
 	inner, err := azidentity.NewClientAssertionCredential(tenantID, clientID, c.assert, &azidentity.ClientAssertionCredentialOptions{
-		ClientOptions: clientOptions(opts.ClientOptions),
+		ClientOptions: o,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("skr: assertion credential: %w", err)

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
@@ -79,6 +82,80 @@ func TestAssertionCredential(t *testing.T) {
 	}
 	if s := fmt.Sprintf("%v %+v %#v %s", cred, cred, cred, cred); strings.Contains(s, "canary") {
 		t.Errorf("printed: %s", s)
+	}
+}
+
+// The environment does not say who gets the assertion, only the options do.
+func TestAuthority(t *testing.T) {
+	t.Setenv("AZURE_AUTHORITY_HOST", "https://elsewhere.example.com")
+	for want, configuration := range map[string]cloud.Configuration{
+		entraHost:                  {},
+		"login.microsoftonline.us": cloud.AzureGovernment,
+	} {
+		w := newWorld(t)
+		hosts := map[string]bool{}
+		entra := w.entra(0)
+		w.intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+			hosts[r.Host] = true
+			return entra(rw, r)
+		}
+		o := w.options()
+		o.Cloud = configuration
+		cred, err := NewAssertionCredential(tenantID, clientID, func(context.Context) (string, error) { return assertionToken(), nil },
+			&AssertionCredentialOptions{ClientOptions: o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = cred.GetToken(context.Background(), vaultScope)
+		// The world has a certificate for the public authority alone.
+		asked := hosts[want] || err != nil && strings.Contains(err.Error(), `Get "https://`+want)
+		if !asked || hosts["elsewhere.example.com"] || (want == entraHost) != (err == nil) {
+			t.Errorf("%s: asked %v, %v", want, hosts, err)
+		}
+	}
+}
+
+// However loud the log of the Azure library, it shows no token.
+func TestTokensAreNotLogged(t *testing.T) {
+	var mu sync.Mutex
+	var text strings.Builder
+	azlog.SetListener(func(_ azlog.Event, s string) {
+		mu.Lock()
+		defer mu.Unlock()
+		text.WriteString(s + "\n")
+	})
+	defer azlog.SetListener(nil)
+	w := newWorld(t)
+	w.intercept = w.entra(0)
+	o := w.options()
+	o.Logging = policy.LogOptions{IncludeBody: true, AllowedHeaders: []string{"Authorization", "authorization"}}
+	cred, err := NewAssertionCredential(tenantID, clientID, func(context.Context) (string, error) { return assertionToken(), nil },
+		&AssertionCredentialOptions{ClientOptions: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReleaser(w.guest(), &ReleaserOptions{ClientOptions: o, Roots: w.ca.Pool()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := cred.GetToken(context.Background(), vaultScope); err != nil {
+		t.Fatal(err)
+	}
+	key, err := r.Release(context.Background(), w.ref(), &bearer{"bearer-canary"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer key.Close()
+	mu.Lock()
+	defer mu.Unlock()
+	if !strings.Contains(text.String(), "/oauth2/v2.0/token") || !strings.Contains(text.String(), "/release") {
+		t.Error("the library logged nothing")
+	}
+	for _, canary := range []string{"access-canary", "assertion-canary", "bearer-canary", "eyJ"} {
+		if strings.Contains(text.String(), canary) {
+			t.Errorf("%s is in the log", canary)
+		}
 	}
 }
 

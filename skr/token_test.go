@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/cleanroom-go/sdk/internal/transport"
 )
 
 func (w *world) maaClient(t testing.TB) *MAAClient {
@@ -199,7 +201,7 @@ func TestAttestFailures(t *testing.T) {
 		reply(rw, 200, object{"token": strings.Repeat("a", maxResponse)})
 		return true
 	}
-	if _, err := c.Attest(context.Background(), good, ""); !errors.As(err, &tooLongError{}) {
+	if _, err := c.Attest(context.Background(), good, ""); !errors.As(err, new(*transport.TooLongError)) {
 		t.Errorf("huge answer: %v", err)
 	}
 }

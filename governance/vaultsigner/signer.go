@@ -112,7 +112,7 @@ func withDefaults(opts *Options) Options {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	o.ClientOptions = transport.NoRedirect(o.ClientOptions)
+	o.ClientOptions = transport.Harden(o.ClientOptions, nil)
 	return o
 }
 

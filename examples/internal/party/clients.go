@@ -85,7 +85,7 @@ func (p *Party) ServiceCertificate() ([]byte, error) {
 // Credential is the party's Azure account.
 func (p *Party) Credential() (azcore.TokenCredential, error) {
 	if p.options.Credential == nil {
-		cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: transport.NoRedirect(p.options.Client), TenantID: p.Tenant})
+		cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: transport.Harden(p.options.Client, nil), TenantID: p.Tenant})
 		if err != nil {
 			return nil, err
 		}
