@@ -192,6 +192,9 @@ func splitContainerURL(s string) (account, container string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("container: %w", err)
 	}
+	if !blobHost.MatchString(u.Host) {
+		return "", "", fmt.Errorf("container: %s is no blob endpoint of a storage account, which looks like ACCOUNT.blob.core.windows.net; a token for storage is sent nowhere else", shorten(u.Host, 80))
+	}
 	container = strings.Trim(u.EscapedPath(), "/")
 	if err := checkContainer(container); err != nil {
 		return "", "", err
