@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/examples/internal/query"
 	"github.com/cleanroom-go/sdk/governance"
 )
 
@@ -99,7 +100,8 @@ func (p *Party) draft(ctx context.Context, contract *governance.ContractClient, 
 }
 
 // Accept votes for the proposed contract if it says what the party's own
-// document says.
+// document says, and beyond that only what was agreed on: one application, of
+// the reviewed image, which reads this party's secret and no other.
 func (p *Party) Accept(ctx context.Context) error {
 	ledger, err := p.Governance()
 	if err != nil {
@@ -118,14 +120,50 @@ func (p *Party) Accept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := proposed.Includes(own); err != nil {
+	review, err := proposed.ReviewFor(own)
+	if err != nil {
 		return err
+	}
+	if err := p.expected(review, governance.SecretID(ledger.Member().ID(), SecretName)); err != nil {
+		return fmt.Errorf("contract %s: %w; vote against it, or agree with the others first", c.ID, err)
+	}
+	issues, err := proposed.Validate(nil)
+	if err != nil {
+		return err
+	}
+	for _, issue := range issues {
+		p.Step(p.Name, "warning: "+issue.String())
 	}
 	if c.State != governance.ContractAccepted {
 		if _, err := contract.Vote(ctx, c.ProposalID, true); err != nil {
 			return err
 		}
 	}
-	p.Step(p.Name, "contract "+c.ID+" says what was shared; voted for it", 40)
+	app := review.Applications[0]
+	p.Step(p.Name, fmt.Sprintf("contract %s says what was shared, and besides: application %s, sink %s; voted for it", c.ID, app.Name, strings.Join(review.Datasinks, ", ")), 40)
+	return nil
+}
+
+// expected compares what the others have brought with what was agreed on.
+func (p *Party) expected(r *cleanroom.ContractReview, secretID string) error {
+	switch {
+	case len(r.Network) > 0:
+		return fmt.Errorf("it opens the network to %s", strings.Join(r.Network, ", "))
+	case len(r.Governance) > 0:
+		return fmt.Errorf("it adds %s", strings.Join(r.Governance, ", "))
+	case len(r.Datasources) > 0:
+		return fmt.Errorf("it reads from %s", strings.Join(r.Datasources, ", "))
+	case len(r.Applications) != 1:
+		return fmt.Errorf("it has %d applications, one was agreed on", len(r.Applications))
+	}
+	app := r.Applications[0]
+	if app.Image.Reference() != p.Image {
+		return fmt.Errorf("application %s is the image %s, reviewed was %s", app.Name, app.Image.Reference(), p.Image)
+	}
+	for _, v := range app.EnvironmentVariables {
+		if v.Name != query.SecretVariable || v.Value != secretID {
+			return fmt.Errorf("application %s gets the variable %s=%s, agreed was %s=%s alone", app.Name, v.Name, v.Value, query.SecretVariable, secretID)
+		}
+	}
 	return nil
 }
