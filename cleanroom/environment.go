@@ -32,7 +32,7 @@ const maxEnvironmentValue = 64 << 10
 // variable: the service certificate in it is therefore what the parties agreed
 // on, whoever deploys the room. Its form is compact JSON:
 //
-//	{"application":"…","contractId":"…","endpoints":["https://…"],"serviceCertificate":"-----BEGIN CERTIFICATE-----\n…"}
+//	{"application":"...","contractId":"...","endpoints":["https://..."],"serviceCertificate":"-----BEGIN CERTIFICATE-----\n..."}
 type GovernanceEnvironment struct {
 	// Application is the name of the application; it names the source of its
 	// audit events and its exported log. Zero means the program's file name.
@@ -50,7 +50,7 @@ type GovernanceEnvironment struct {
 // how it is protected: names and addresses, never a key. Its form is compact
 // JSON; "dek" is absent if the mode needs none:
 //
-//	{"name":"…","containerUrl":"https://…","mode":"CPK","clientId":"…","tenantId":"…","dek":{…}}
+//	{"name":"...","containerUrl":"https://...","mode":"CPK","clientId":"...","tenantId":"...","dek":{...}}
 type SinkEnvironment struct {
 	// Name is the name of the access point.
 	Name string

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 
 	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/dbsecret"
@@ -34,11 +35,13 @@ var errRoomClosed = errors.New("the room was left")
 // RoomOptions are the options of [Enter]. The zero value is what a program in a
 // genuine room needs.
 type RoomOptions struct {
-	// ClientOptions are used for every Azure service.
+	// ClientOptions are used for every Azure service. The zero Cloud is the
+	// public one, whatever AZURE_AUTHORITY_HOST says.
 	azcore.ClientOptions
 	// Attester makes evidence; nil means the SEV-SNP device of this machine.
 	Attester skr.Attester
-	// Getenv reads the environment; nil means os.Getenv.
+	// Getenv reads the environment; nil means that of the process, which is
+	// then checked: a name that is set twice is refused.
 	Getenv func(string) string
 	// Application names the source of audit events and the exported log. Zero
 	// means the name in the environment, or that of the program's file.
@@ -55,7 +58,9 @@ type RoomOptions struct {
 	// Database are the options of database connections.
 	Database dbsecret.Options
 	// Logger gets what is logged with [Room.Log] as it happens; nil means text
-	// lines on stderr.
+	// lines on stderr. Under a policy of [Generate] nobody sees stderr: it
+	// gives the host no access to the output of a container. What shall be
+	// seen is the exported log, an audit event or a sink.
 	Logger *slog.Logger
 	// Progress, if set, is told about each step as it is done, never two at a
 	// time. It must not call the room.
@@ -65,25 +70,27 @@ type RoomOptions struct {
 // RoomStep is one step of the room. Its text names parties, hosts and objects,
 // never a secret.
 type RoomStep struct {
-	// Feature is the number of the step in the scenario's table.
-	Feature int
+	Kind StepKind
 	// Text is one line.
 	Text string
 }
 
+// StepKind says what a step was.
+type StepKind string
+
 // The steps of a room.
 const (
-	StepSecret      = 30
-	StepUnwrap      = 31
-	StepRelease     = 32
-	StepAzureToken  = 33
-	StepDatabase    = 34
-	StepOutput      = 35
-	StepConsent     = 61
-	StepToken       = 62
-	StepLogs        = 68
-	StepEvent       = 71
-	StepAttestation = 73
+	StepSecret      StepKind = "secret"      // read from the governance service
+	StepUnwrap      StepKind = "unwrap"      // a data key or password
+	StepRelease     StepKind = "release"     // of a KEK by its vault
+	StepAzureToken  StepKind = "azure-token" // of one of the parties' identities
+	StepDatabase    StepKind = "database"    // connected
+	StepOutput      StepKind = "output"      // a sink is ready
+	StepConsent     StepKind = "consent"     // to execution or logging
+	StepToken       StepKind = "token"       // of the governance service
+	StepLogs        StepKind = "logs"        // exported
+	StepEvent       StepKind = "event"       // audit event written
+	StepAttestation StepKind = "attestation" // report made
 )
 
 // Room is a program's stay in a clean room: the way to the secrets, data and
@@ -118,6 +125,14 @@ type Room struct {
 // service named by [GovernanceVariable], wants every member's consent to the
 // execution and writes an audit event. Without consent the error is a
 // [*DeniedError], and nothing was unwrapped. The caller must close the room.
+//
+// The environment is part of what the parties agreed on, and the policy of
+// [Generate] admits no other. Enter checks what a library can: that no
+// variable is set twice, and that none changes where identities are proved. Too
+// late for it are those that the loader and the run time read before the
+// program begins, LD_PRELOAD and GODEBUG among them; SSL_CERT_FILE,
+// SSL_CERT_DIR and HTTPS_PROXY keep their meaning, for parties may agree on
+// them.
 func Enter(ctx context.Context, opts *RoomOptions) (*Room, error) {
 	if opts == nil {
 		opts = &RoomOptions{}
@@ -154,6 +169,15 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 		r.stderr = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	r.logger = slog.New(newLogHandler(r.lines, r.stderr.Handler()))
+	if opts.Getenv == nil {
+		if err := checkOwnEnvironment(); err != nil {
+			return nil, fmt.Errorf("%s: %w", op, err)
+		}
+	}
+	if r.azure.Cloud.ActiveDirectoryAuthorityHost == "" && len(r.azure.Cloud.Services) == 0 {
+		// Otherwise AZURE_AUTHORITY_HOST would choose who gets the assertions.
+		r.azure.Cloud = cloud.AzurePublic
+	}
 	env, err := ParseGovernanceEnvironment(r.getenv(GovernanceVariable))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
@@ -287,13 +311,13 @@ func messageOf(event any) string {
 	return ""
 }
 
-func (r *Room) step(feature int, format string, args ...any) {
+func (r *Room) step(kind StepKind, format string, args ...any) {
 	if r.progress == nil {
 		return
 	}
 	r.stepping.Lock()
 	defer r.stepping.Unlock()
-	r.progress(RoomStep{feature, fmt.Sprintf(format, args...)})
+	r.progress(RoomStep{kind, fmt.Sprintf(format, args...)})
 }
 
 // open is an error after Close.

@@ -50,37 +50,52 @@ const (
 
 // assertion gives tokens of the governance service for one tenant.
 func (r *Room) assertion(tenantID string) func(context.Context) (string, error) {
+	return reused(assertionReuse, func(ctx context.Context) (string, error) {
+		token, err := r.governance.Token(ctx, governance.TokenRequest{
+			Subject: r.contractID, TenantID: tenantID, Audience: federationAudience, Lifetime: assertionLifetime,
+		})
+		if err == nil {
+			r.step(StepToken, "token from the governance service, for tenant %s", tenantID)
+		}
+		return token, err
+	})
+}
+
+// reused keeps what get returned for that long. One caller asks at a time, and
+// the others wait no longer than their own contexts let them.
+func reused(keep time.Duration, get func(context.Context) (string, error)) func(context.Context) (string, error) {
 	var (
-		mu    sync.Mutex
 		token string
 		until time.Time
 	)
+	turn := make(chan struct{}, 1) // holds one while token and until are somebody's
 	return func(ctx context.Context) (string, error) {
-		mu.Lock()
-		defer mu.Unlock()
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 		if time.Now().Before(until) {
 			return token, nil
 		}
-		issued := time.Now()
-		fresh, err := r.governance.Token(ctx, governance.TokenRequest{
-			Subject: r.contractID, TenantID: tenantID, Audience: federationAudience, Lifetime: assertionLifetime,
-		})
+		asked := time.Now()
+		fresh, err := get(ctx)
 		if err != nil {
 			return "", err
 		}
-		token, until = fresh, issued.Add(assertionReuse)
-		r.step(StepToken, "token from the governance service, for tenant %s", tenantID)
+		token, until = fresh, asked.Add(keep)
 		return token, nil
 	}
 }
 
-// unwrap opens a wrapped secret.
-func (r *Room) unwrap(ctx context.Context, ref skr.SecretRef) ([]byte, error) {
+// unwrap opens a wrapped secret; what says what it is.
+func (r *Room) unwrap(ctx context.Context, ref skr.SecretRef, what string) ([]byte, error) {
 	plain, err := r.unwrapper.Unwrap(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	r.step(StepUnwrap, "%s unwrapped in the room", ref.Name)
+	r.step(StepUnwrap, "%s unwrapped", what)
 	return plain, nil
 }
 
@@ -112,7 +127,7 @@ type (
 )
 
 func (u steppingUnwrapper) Unwrap(ctx context.Context, ref skr.SecretRef) ([]byte, error) {
-	return u.room.unwrap(ctx, ref)
+	return u.room.unwrap(ctx, ref, "database password")
 }
 
 func (s steppingSecrets) Secret(ctx context.Context, id string) ([]byte, error) {

@@ -42,7 +42,7 @@ func (r *Room) output(ctx context.Context, name string) (*datasink.Sink, error) 
 	}
 	opts := &datasink.Options{ClientOptions: r.azure, Mode: datasink.Mode(env.Mode)}
 	if env.DEK != (skr.SecretRef{}) {
-		if opts.DEK, err = r.dek(ctx, env.DEK); err != nil {
+		if opts.DEK, err = r.dek(ctx, env); err != nil {
 			return nil, err
 		}
 		defer opts.DEK.Close() // the sink has its own copy
@@ -80,15 +80,15 @@ func (r *Room) sinkEnvironment(name string) (SinkEnvironment, error) {
 	return env, nil
 }
 
-func (r *Room) dek(ctx context.Context, ref skr.SecretRef) (*datasink.DEK, error) {
-	raw, err := r.unwrap(ctx, ref)
+func (r *Room) dek(ctx context.Context, env SinkEnvironment) (*datasink.DEK, error) {
+	raw, err := r.unwrap(ctx, env.DEK, "data key of sink "+env.Name)
 	if err != nil {
 		return nil, err
 	}
 	defer redact.Clear(raw)
 	dek, err := datasink.ParseDEK(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s holds no data key: %w", ref, err)
+		return nil, fmt.Errorf("%s holds no data key: %w", env.DEK, err)
 	}
 	return dek, nil
 }

@@ -90,16 +90,16 @@ func TestRoom(t *testing.T) {
 			t.Errorf("%d connections to %s", n, host)
 		}
 	}
-	var features []int
+	var kinds []cleanroom.StepKind
 	for _, s := range in.steps {
-		features = append(features, s.Feature)
+		kinds = append(kinds, s.Kind)
 	}
-	for _, f := range []int{
+	for _, f := range []cleanroom.StepKind{
 		cleanroom.StepConsent, cleanroom.StepToken, cleanroom.StepAttestation, cleanroom.StepRelease, cleanroom.StepUnwrap, cleanroom.StepOutput,
 		cleanroom.StepAzureToken, cleanroom.StepEvent, cleanroom.StepLogs,
 	} {
-		if !slices.Contains(features, f) {
-			t.Errorf("no step %d in %v", f, features)
+		if !slices.Contains(kinds, f) {
+			t.Errorf("no step %s in %v", f, kinds)
 		}
 	}
 }

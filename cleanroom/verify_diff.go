@@ -119,10 +119,10 @@ func contrast(a, b string) (string, string) {
 			part = strconv.QuoteToASCII(part)
 		}
 		if from > 0 {
-			part = "…" + part
+			part = "..." + part
 		}
 		if end > from+limit {
-			part += "…"
+			part += "..."
 		}
 		return part
 	}

@@ -56,6 +56,13 @@ func joinAs(name, join string, verbose bool) (*player, error) {
 	return p, nil
 }
 
+// stepNumbers are the places of a room's steps in the scenario.
+var stepNumbers = map[cleanroom.StepKind]int{
+	cleanroom.StepSecret: 30, cleanroom.StepUnwrap: 31, cleanroom.StepRelease: 32, cleanroom.StepAzureToken: 33,
+	cleanroom.StepDatabase: 34, cleanroom.StepOutput: 35, cleanroom.StepConsent: 61, cleanroom.StepToken: 62,
+	cleanroom.StepLogs: 68, cleanroom.StepEvent: 71, cleanroom.StepAttestation: 73,
+}
+
 // roomOptions are what differs from a genuine room: where the hardware is, how
 // the network is reached and whose certificates count.
 func roomOptions(conn *cleanroomtest.Conn, wire *wirelog.Log) *cleanroom.RoomOptions {
@@ -67,7 +74,7 @@ func roomOptions(conn *cleanroomtest.Conn, wire *wirelog.Log) *cleanroom.RoomOpt
 		ReleaseRoots:        conn.Roots(),
 		DialContext:         conn.DialContext,
 		GovernanceTransport: conn.Wrap,
-		Progress:            func(s cleanroom.RoomStep) { out.Step(steps.Room, s.Text, s.Feature) },
+		Progress:            func(s cleanroom.RoomStep) { out.Step(steps.Room, s.Text, stepNumbers[s.Kind]) },
 	}
 }
 
