@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // Bounds of reading. A document of 100 applications and 1,000 access points
@@ -47,7 +47,7 @@ func (p Problem) String() string {
 	if p.Line > 0 {
 		s = fmt.Sprintf("line %d, column %d: %s", p.Line, p.Column, s)
 	}
-	return printable(s)
+	return check.Printable(s)
 }
 
 // DocumentError lists the mistakes of a document that was not read.
@@ -138,17 +138,6 @@ func structure(b []byte) int {
 		}
 	}
 	return n
-}
-
-// printable replaces what a terminal would obey instead of show: the texts of
-// a message are another party's.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return utf8.RuneError
-	}, s)
 }
 
 // named adds the name of a file to a document's error.

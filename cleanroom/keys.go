@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"github.com/cleanroom-go/sdk/internal/check"
 	"github.com/cleanroom-go/sdk/internal/transport"
 )
 
@@ -109,7 +110,7 @@ func (e *vaultError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: the vault answered %d %s", e.op, e.err.StatusCode, http.StatusText(e.err.StatusCode))
 	if e.err.ErrorCode != "" {
-		fmt.Fprintf(&b, " (%s)", e.err.ErrorCode)
+		fmt.Fprintf(&b, " (%s)", check.Printable(shorten(e.err.ErrorCode, 100)))
 	}
 	if message := vaultMessage(e.err.RawResponse); message != "" {
 		fmt.Fprintf(&b, ": %s", message)
@@ -149,7 +150,7 @@ func vaultMessage(resp *http.Response) string {
 		return ""
 	}
 	line, _, _ := strings.Cut(doc.Error.Message, "\n")
-	return shorten(strings.TrimSpace(line), 300)
+	return check.Printable(shorten(strings.TrimSpace(line), 300))
 }
 
 // isNotFound reports whether the vault has no object of the name.

@@ -90,6 +90,7 @@ func testVaultRefusals(u *vaultUser) {
 		"importing keys": {importKEK, "PUT", "/keys/", 403, "Forbidden", rbac, []string{"403 Forbidden", "assign the role Key Vault Crypto Officer on this vault"}},
 		"secrets":        {wrap, "PUT", "/secrets/", 403, "Forbidden", rbac, []string{"403 Forbidden", "assign the role Key Vault Secrets Officer on this vault"}},
 		"deleted key":    {importKEK, "PUT", "/keys/", 409, "Conflict", "Key refused is currently in a deleted but recoverable state", []string{"409 Conflict", "recover or purge it"}},
+		"escapes":        {wrap, "PUT", "/secrets/", 403, "Forbidden", "\x1b[2J\u202eok", []string{`\x1b[2J\u202eok`, "assign the role"}},
 		"deleted secret": {wrap, "PUT", "/secrets/", 409, "Conflict", "", []string{"409 Conflict", "recover or purge it"}},
 		"parameters":     {importKEK, "PUT", "/keys/", 400, "BadParameter", "AKV.SKR.1001: x", []string{"400 Bad Request", "AKV.SKR.1001"}},
 	} {
@@ -105,7 +106,7 @@ func testVaultRefusals(u *vaultUser) {
 				u.Errorf("%s: the error has no %q: %v", name, part, err)
 			}
 		}
-		if strings.Contains(err.Error(), "\n") || strings.Contains(fmt.Sprintf("%+v", err), "canary-of-a-refused-secret") {
+		if strings.ContainsAny(err.Error(), "\n\x1b\u202e") || strings.Contains(fmt.Sprintf("%+v", err), "canary-of-a-refused-secret") {
 			u.Errorf("%s: %q", name, err)
 		}
 	}

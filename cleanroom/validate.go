@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // Severity of an [Issue].
@@ -49,7 +51,7 @@ func writeLines[T any](b *strings.Builder, list []T, text func(T) string) {
 			fmt.Fprintf(b, "\n\tand %d more", len(list)-i)
 			return
 		}
-		b.WriteString("\n\t" + printable(text(v)))
+		b.WriteString("\n\t" + check.Printable(text(v)))
 	}
 }
 

@@ -41,7 +41,7 @@ func VerifyProposals(in VerifyInput) ([]Check, error) {
 	proposed, err := ParseTemplate(in.ProposedTemplate)
 	var checks []Check
 	if err != nil {
-		checks = []Check{{ID: "template.readable", Want: "a template of one confidential container group", Got: printable(err.Error()), Remedy: voteNo, Err: err}}
+		checks = []Check{{ID: "template.readable", Want: "a template of one confidential container group", Got: check.Printable(err.Error()), Remedy: voteNo, Err: err}}
 	} else {
 		checks = verifyTemplate(want, proposed, in.GenerateOptions.ContractID)
 	}
@@ -91,7 +91,7 @@ func verifyImages(t *Template) Check {
 	c := Check{ID: "template.images", Want: "every image pinned by digest", Got: "every image pinned by digest"}
 	for _, app := range t.Applications() {
 		if err := checkImage(t.Image(app)); err != nil {
-			c.Got, c.Err, c.Remedy = printable(shorten(app, 80)+": "+shorten(t.Image(app), 120)), err, voteNo
+			c.Got, c.Err, c.Remedy = check.Printable(shorten(app, 80)+": "+shorten(t.Image(app), 120)), err, voteNo
 			break
 		}
 	}
@@ -101,7 +101,7 @@ func verifyImages(t *Template) Check {
 func verifyPolicy(want *Deployment, template *Template, proposed governance.PolicyUpdate) []Check {
 	claims, err := plainClaims(proposed.Claims)
 	if err != nil {
-		return []Check{{ID: "policy.readable", Want: "claims in JSON", Got: printable(err.Error()), Remedy: voteNo, Err: err}}
+		return []Check{{ID: "policy.readable", Want: "claims in JSON", Got: check.Printable(err.Error()), Remedy: voteNo, Err: err}}
 	}
 	host, inTemplate := claimText(claims[governance.ClaimHostData]), "nothing"
 	if template != nil {
@@ -164,7 +164,7 @@ func shown(s string) string {
 	if s == "" {
 		return "nothing"
 	}
-	return printable(shorten(s, 140))
+	return check.Printable(shorten(s, 140))
 }
 
 func allowAllOr(host, otherwise string) string {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // firstDifference returns where two trees differ first, in key order, and
@@ -97,7 +99,7 @@ func jsonLine(v any) string {
 }
 
 // brief is a value as one short line of JSON.
-func brief(v any) string { return printable(shorten(jsonLine(v), 120)) }
+func brief(v any) string { return check.Printable(shorten(jsonLine(v), 120)) }
 
 // contrast cuts two different texts to what surrounds their first difference,
 // and writes them so that they look different: in quotes, with each character

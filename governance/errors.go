@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // ErrorDetail is one entry of the list that the service adds to some errors:
@@ -51,15 +53,15 @@ func (e *ServiceError) Error() string {
 	case e.StatusCode == 0:
 		fmt.Fprintf(&b, "%s (not sent)", e.Code)
 	case e.Code != "":
-		fmt.Fprintf(&b, "%s (%d)", e.Code, e.StatusCode)
+		fmt.Fprintf(&b, "%s (%d)", check.Printable(e.Code), e.StatusCode)
 	default:
 		fmt.Fprintf(&b, "status %d", e.StatusCode)
 	}
 	if e.Message != "" {
-		fmt.Fprintf(&b, ": %s", e.Message)
+		fmt.Fprintf(&b, ": %s", check.Printable(e.Message))
 	}
 	for _, d := range e.Details {
-		fmt.Fprintf(&b, "\n\t%s: %s", strings.TrimSpace(d.AuthPolicy+" "+d.Code), d.Message)
+		fmt.Fprintf(&b, "\n\t%s: %s", check.Printable(strings.TrimSpace(d.AuthPolicy+" "+d.Code)), check.Printable(d.Message))
 	}
 	if e.Remedy != "" {
 		fmt.Fprintf(&b, "\n\tremedy %s", e.Remedy)

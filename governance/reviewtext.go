@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // String shows the whole review on lines that a terminal can show: characters
@@ -14,9 +15,9 @@ import (
 func (r *Review) String() string {
 	var b strings.Builder
 	p := r.Proposal
-	fmt.Fprintf(&b, "proposal %s by %s: %s, ballots: %d\n", p.ID, printable(r.Proposer), p.State, p.BallotCount)
+	fmt.Fprintf(&b, "proposal %s by %s: %s, ballots: %d\n", p.ID, check.Printable(r.Proposer), p.State, p.BallotCount)
 	for i, c := range r.Changes {
-		fmt.Fprintf(&b, "\n%d. %s: %s\n", i+1, printable(c.Action), printable(c.Subject))
+		fmt.Fprintf(&b, "\n%d. %s: %s\n", i+1, check.Printable(c.Action), check.Printable(c.Subject))
 		c.write(&b)
 	}
 	if len(r.Warnings) > 0 {
@@ -27,7 +28,7 @@ func (r *Review) String() string {
 		if w.Action >= 0 {
 			where = fmt.Sprintf("action %d", w.Action+1)
 		}
-		fmt.Fprintf(&b, "warning %s, %s: %s\n\tremedy %s\n", w.ID, where, printable(w.Text), w.Remedy)
+		fmt.Fprintf(&b, "warning %s, %s: %s\n\tremedy %s\n", w.ID, where, check.Printable(w.Text), w.Remedy)
 	}
 	return b.String()
 }
@@ -55,7 +56,7 @@ func (c Change) write(b *strings.Builder) {
 }
 
 func (d Difference) write(b *strings.Builder) {
-	path, before, after := printable(d.Path), printable(d.Before), printable(d.After)
+	path, before, after := check.Printable(d.Path), check.Printable(d.Before), check.Printable(d.After)
 	switch {
 	case d.Stays():
 		fmt.Fprintf(b, "   = %s: %s\n", path, before)
@@ -73,24 +74,6 @@ func writeBlock(b *strings.Builder, text string) {
 		return
 	}
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
-		b.WriteString("   | " + printable(line) + "\n")
+		b.WriteString("   | " + check.Printable(line) + "\n")
 	}
-}
-
-// printable escapes what a terminal would not show as a character.
-func printable(s string) string {
-	plain := func(r rune) bool { return r == '\t' || (strconv.IsPrint(r) && r != '\uFFFD') }
-	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if plain(r) {
-			b.WriteRune(r)
-			continue
-		}
-		q := strconv.QuoteRuneToASCII(r)
-		b.WriteString(q[1 : len(q)-1])
-	}
-	return b.String()
 }

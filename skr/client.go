@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"github.com/cleanroom-go/sdk/internal/check"
 	"github.com/cleanroom-go/sdk/internal/transport"
 )
 
@@ -54,6 +55,7 @@ func explainService(err error) error {
 	return e
 }
 
+// Error is one line, whatever the service wrote.
 func (e *serviceError) Error() string {
 	s := fmt.Sprintf("%d %s", e.err.StatusCode, http.StatusText(e.err.StatusCode))
 	if e.code != "" {
@@ -65,7 +67,7 @@ func (e *serviceError) Error() string {
 	if e.message != "" {
 		s += ": " + shorten(e.message)
 	}
-	return s
+	return check.Printable(s)
 }
 
 func (e *serviceError) Unwrap() error { return e.err }

@@ -14,7 +14,9 @@ type Check struct {
 	// ID names the check for logs and golden files: lower case words joined
 	// with hyphens, below a dotted prefix of the subject ("report.host-data").
 	ID string
-	// Want and Got are the two sides as text. Neither ever holds a secret.
+	// Want and Got are the two sides as text. Neither ever holds a secret; both
+	// may be another party's words, which only the texts of this package make
+	// harmless.
 	Want, Got string
 	// Remedy says what to do when the check failed; empty when it passed.
 	Remedy string
@@ -25,12 +27,12 @@ type Check struct {
 // OK reports whether the check passed.
 func (c Check) OK() bool { return c.Err == nil }
 
-// String is one line for a log.
+// String is one line for a log, whatever the values hold.
 func (c Check) String() string {
 	if c.OK() {
-		return fmt.Sprintf("%s: ok (%s)", c.ID, c.Got)
+		return Printable(fmt.Sprintf("%s: ok (%s)", c.ID, c.Got))
 	}
-	return fmt.Sprintf("%s: wanted %s, got %s", c.ID, c.Want, c.Got)
+	return Printable(fmt.Sprintf("%s: wanted %s, got %s", c.ID, c.Want, c.Got))
 }
 
 // Equal is a check that want and got are the same text.
@@ -78,18 +80,19 @@ func Denied(op, by string, checks []Check, cause error) error {
 }
 
 // Error names the operation and, indented below it, each failed check with
-// what was wanted, what was got and what to do.
+// what was wanted, what was got and what to do. Each value stays on its line,
+// and the cause below its own, so that no party can write a check.
 func (e *DeniedError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: denied by %s", e.Op, e.By)
+	fmt.Fprintf(&b, "%s: denied by %s", Printable(e.Op), Printable(e.By))
 	for _, c := range Failed(e.Checks) {
-		fmt.Fprintf(&b, "\n\tcheck  %s\n\twanted %s\n\tgot    %s", c.ID, c.Want, c.Got)
+		fmt.Fprintf(&b, "\n\tcheck  %s\n\twanted %s\n\tgot    %s", Printable(c.ID), Printable(c.Want), Printable(c.Got))
 		if c.Remedy != "" {
-			fmt.Fprintf(&b, "\n\tremedy %s", c.Remedy)
+			fmt.Fprintf(&b, "\n\tremedy %s", Printable(c.Remedy))
 		}
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, "\n\tcause  %v", e.Err)
+		fmt.Fprintf(&b, "\n\tcause  %s", indented(e.Err.Error(), "\t       "))
 	}
 	return b.String()
 }
