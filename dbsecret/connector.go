@@ -219,7 +219,7 @@ func (c *Connector) open(ctx context.Context, password string) (conn driver.Conn
 		conn, err = nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, contextFirst(ctx, err)
+		return nil, s.ended(ctx, err)
 	}
 	return &guardedConn{pqConn: conn.(pqConn), session: s}, nil
 }

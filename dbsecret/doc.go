@@ -20,24 +20,26 @@
 //
 // # What is verified
 //
-// The server's certificate, against the roots in the document and the name in
-// it, also when the document gives an address to connect to. Without roots in
-// the document the system's count, and with them whatever configures these (on
-// some systems the variable SSL_CERT_FILE): put the root into the document.
-// A document may ask for less ("sslMode"), and is refused unless the program in
-// the room permits that too.
+// The server's certificate, against the roots in the document (sslRootCert) and
+// the name in it, also when the document gives an address to connect to. A
+// document without roots means the system's, and then whatever configures those
+// has a say: on Unix the variables SSL_CERT_FILE and SSL_CERT_DIR. Put the root
+// into the document, and nothing in the environment has. A document may ask for
+// less ("sslMode"), and is refused unless the program in the room permits that
+// too.
 //
-// The environment changes nothing: no PG* variable, service file, password
-// file or client certificate in the home directory is read. The one variable
-// that makes lib/pq print passwords, PQGO_DEBUG, makes Connect refuse.
+// No PG* variable, service file, password file or client certificate in the home
+// directory is read. The one variable that makes lib/pq print passwords,
+// PQGO_DEBUG, makes Connect refuse.
 //
 // # What the server can do to the room
 //
 // It belongs to another party, so nothing it sends is trusted. A message that
 // makes the driver panic is an error, in whichever goroutine it is read; one of
-// more than 256 MiB is refused before memory is taken for it; and a server that
+// more than 256 MiB is refused before memory is taken for it, and a login with
+// more than a million rounds of SCRAM before any is computed; a server that
 // meets a cancellation with silence, or with rows for ever, is left after five
-// seconds.
+// seconds; and what it writes into its errors is printed on one line.
 //
 // # Where the password lives
 //

@@ -44,7 +44,8 @@ type Document struct {
 	// Options.
 	SSLMode string `json:"sslMode,omitempty"`
 	// SSLRootCert is PEM text: the certificates, one or more, that the server's
-	// must chain to. Empty means the system's roots.
+	// must chain to. Empty means the system's roots, which the environment of the
+	// room can change (SSL_CERT_FILE).
 	SSLRootCert string `json:"sslRootCert,omitempty"`
 	// Password names the wrapped password.
 	Password skr.SecretRef `json:"dbPassword"`

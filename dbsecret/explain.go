@@ -8,6 +8,8 @@ import (
 	"net"
 
 	"github.com/lib/pq"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // refusesPassword reports a failed login: SQLSTATE 28P01 (wrong password) or
@@ -28,19 +30,20 @@ func explainConnect(err error) error {
 		network *net.OpError
 	)
 	remedy := ""
+	err = inOneLine(err)
 	switch {
 	case errors.As(err, &name):
-		remedy = "the document's dbEndpoint must be a name in the server's certificate; give the address to connect to in dbIP"
+		remedy = "the host to verify (dbEndpoint) must be one in the server's certificate; to reach it at an address that is not in there, give the name as the host and the address apart from it (dbIP)"
 	case errors.As(err, &unknown):
-		remedy = "put the root that signs the server's certificate into the document's sslRootCert"
+		remedy = "the root that signs the server's certificate is not among those given (sslRootCert), or, where none is given, not among the system's"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		remedy = "renew the server's certificate, and compare the clocks"
 	case errors.As(err, &pe):
 		remedy = connectRemedies[string(pe.Code)]
 	case errors.As(err, &lookup):
-		remedy = "check the document's dbEndpoint, or give the address in dbIP: a room may have no name resolution"
+		remedy = "check the host (dbEndpoint), or give its address too (dbIP): a room may have no name resolution"
 	case errors.As(err, &network) && network.Op == "dial":
-		remedy = "check the document's dbEndpoint, dbPort and dbIP, and that firewall and network policy let the room through"
+		remedy = remedyNetwork
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		remedy = "the server closed the connection before the login; its log says why"
 	}
@@ -53,21 +56,38 @@ func explainConnect(err error) error {
 // explainQuery does the same for a query on an open connection.
 func explainQuery(err error) error {
 	var pe *pq.Error
+	err = inOneLine(err)
 	if !errors.As(err, &pe) || queryRemedies[string(pe.Code)] == "" {
 		return err
 	}
 	return fmt.Errorf("%w; %s", err, queryRemedies[string(pe.Code)])
 }
 
+// remedyNetwork is for whoever meets no server at all.
+const remedyNetwork = "check the host and port (dbEndpoint, dbPort, dbIP), and that firewall and network policy let connections through"
+
+// serverText is an error whose text the server wrote, made harmless to print.
+type serverText struct{ err error }
+
+func (e serverText) Error() string { return check.Printable(e.err.Error()) }
+func (e serverText) Unwrap() error { return e.err }
+
+func inOneLine(err error) error {
+	if pe := (*pq.Error)(nil); errors.As(err, &pe) {
+		return serverText{err}
+	}
+	return err
+}
+
 var queryRemedies = map[string]string{
-	"42501": "the owner of the database must grant SELECT to dbUser",
+	"42501": "the owner of the database must grant SELECT to the user (dbUser)",
 	"42703": "check the query's columns; text in double quotes is a column's name too, so pass values as arguments",
-	"42P01": "check the query's tables, and the document's dbName",
+	"42P01": "check the query's tables, and the name of the database (dbName)",
 }
 
 var connectRemedies = map[string]string{
-	"28P01": "the server refused the wrapped password; have the publisher wrap the current one",
-	"28000": "the server does not let this user in from here; check dbUser, and the server's pg_hba.conf",
-	"3D000": "check the document's dbName",
+	"28P01": "the server refused the password; where it is wrapped (dbPassword), have the publisher wrap the current one",
+	"28000": "the server does not let this user in from here; check the user (dbUser), and the server's pg_hba.conf",
+	"3D000": "check the name of the database (dbName)",
 	"53300": "the server has no free connection; raise its max_connections or lower the pool's limit",
 }

@@ -50,7 +50,7 @@ func (s *passwordSource) newer(ctx context.Context, serial int) (password, error
 	case <-s.turn:
 		defer func() { s.turn <- struct{}{} }()
 	case <-ctx.Done():
-		return password{}, context.Cause(ctx)
+		return password{}, fmt.Errorf("wait for another connection that unwraps the password: %w", context.Cause(ctx))
 	}
 	if p, ok, err := s.current(serial); ok || err != nil {
 		return p, err

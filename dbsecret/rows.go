@@ -53,7 +53,9 @@ func WriteRows(ctx context.Context, w io.Writer, db Queryer, query string, args 
 	}
 	switch {
 	case ctx.Err() != nil:
-		err = context.Cause(ctx)
+		if !errors.Is(err, context.Cause(ctx)) { // what connecting says has it, and more
+			err = context.Cause(ctx)
+		}
 	case errors.Is(err, driver.ErrBadConn):
 		err = fmt.Errorf("the connection to the database was lost: %w", err)
 	}

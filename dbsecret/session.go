@@ -19,8 +19,10 @@ import (
 type session struct {
 	connector *Connector
 
-	mu    sync.Mutex
-	first *cancellable
+	mu      sync.Mutex
+	first   *cancellable
+	stage   stage  // of connecting, see stage.go
+	address string // of the server, as precisely as it is known
 
 	broken atomic.Bool // the server broke the protocol
 }
@@ -44,12 +46,21 @@ func (s *session) DialContext(ctx context.Context, network, address string) (net
 	if first != nil {
 		first.cancelled()
 	}
+	if first == nil {
+		s.enter(stageDial, address)
+	}
 	conn, err := s.connector.dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+	if remote := conn.RemoteAddr(); remote != nil {
+		address = remote.String()
+	}
 	secure := conn
 	if s.connector.tls != nil {
+		if first == nil {
+			s.enter(stageTLS, address)
+		}
 		if secure, err = startTLS(ctx, conn, s.connector.tls); err != nil {
 			_ = conn.Close()
 			return nil, err
@@ -59,6 +70,7 @@ func (s *session) DialContext(ctx context.Context, network, address string) (net
 		_ = secure.SetDeadline(time.Now().Add(cancelGrace))
 		return secure, nil
 	}
+	s.enter(stageLogin, address)
 	c := &cancellable{Conn: secure, session: s}
 	s.mu.Lock()
 	s.first = c

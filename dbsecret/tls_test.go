@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/cleanroom-go/sdk/dbsecret"
 	"github.com/cleanroom-go/sdk/internal/testpki"
 )
@@ -305,8 +307,14 @@ type dialerFunc func() (net.Conn, error)
 
 func (f dialerFunc) DialContext(context.Context, string, string) (net.Conn, error) { return f() }
 
+type dialerTo func(ctx context.Context, address string) (net.Conn, error)
+
+func (f dialerTo) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	return f(ctx, address)
+}
+
 // TestConnectEndsWithContext covers a server that accepts and says nothing, at
-// each step of the login.
+// each step of the login: the error says where, and at whose address.
 func TestConnectEndsWithContext(t *testing.T) {
 	ca, err := testpki.New("database")
 	if err != nil {
@@ -316,32 +324,97 @@ func TestConnectEndsWithContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range []string{"before the answer", "in the handshake", "in the login"} {
-		t.Run(step, func(t *testing.T) {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			defer cancel(nil)
-			cause := errors.New("the room is closing")
-			port := listen(t, func(conn net.Conn) {
-				request := make([]byte, 8)
-				_, _ = io.ReadFull(conn, request)
-				switch step {
-				case "before the answer":
-				case "in the handshake":
-					_, _ = conn.Write([]byte("S"))
-					_, _ = io.ReadFull(conn, request) // the client's hello
-				default:
-					_, _ = conn.Write([]byte("S"))
-					secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*cert}})
-					_, _ = io.ReadFull(secure, request) // the start-up message
+	for step, says := range map[string][]string{
+		"in the dialling":   {"dialling", "firewall"},
+		"before the answer": {"agreeing on TLS", "not a proxy"},
+		"in the handshake":  {"agreeing on TLS", "not a proxy"},
+		"in the login":      {"logging in", "log"},
+	} {
+		for cause, says := range map[error][]string{
+			errors.New("the room is closing"): {"given up while " + says[0]},
+			context.DeadlineExceeded:          append([]string{"did not answer within the time given"}, says...),
+		} {
+			t.Run(step+", "+cause.Error(), func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				port := listen(t, func(conn net.Conn) {
+					request := make([]byte, 8)
+					_, _ = io.ReadFull(conn, request)
+					switch step {
+					case "before the answer":
+					case "in the handshake":
+						_, _ = conn.Write([]byte("S"))
+						_, _ = io.ReadFull(conn, request) // the client's hello
+					default:
+						_, _ = conn.Write([]byte("S"))
+						secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*cert}})
+						_, _ = io.ReadFull(secure, request) // the start-up message
+					}
+					cancel(cause)
+					_, _ = io.Copy(io.Discard, conn)
+				})
+				opts := &dbsecret.Options{}
+				address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+				if step == "in the dialling" {
+					address = net.JoinHostPort("localhost", strconv.Itoa(port))
+					opts.Dialer = dialerTo(func(ctx context.Context, _ string) (net.Conn, error) {
+						cancel(cause)
+						<-ctx.Done()
+						return nil, ctx.Err()
+					})
+				} else {
+					opts.Dialer = dialerTo(func(ctx context.Context, _ string) (net.Conn, error) {
+						return new(net.Dialer).DialContext(ctx, "tcp", address)
+					})
 				}
-				cancel(cause)
-				_, _ = io.Copy(io.Discard, conn)
+				doc := &dbsecret.Document{Endpoint: "localhost", Port: port, Name: "d", User: "u", SSLRootCert: string(ca.RootPEM()), Password: passwordRef()}
+				_, err := connector(t, doc, &passwords{list: []string{"canary"}}, opts).Connect(ctx)
+				if !errors.Is(err, cause) {
+					t.Errorf("got %v, want the context's cause", err)
+				}
+				wantError(t, err, append(says, "dbsecret: connect to localhost", " at "+address)...)
 			})
-			doc := &dbsecret.Document{Endpoint: "localhost", Port: port, Name: "d", User: "u", SSLRootCert: string(ca.RootPEM()), Password: passwordRef()}
-			_, err := connector(t, doc, &passwords{list: []string{"p"}}, nil).Connect(ctx)
-			if !errors.Is(err, cause) {
-				t.Errorf("got %v, want the context's cause", err)
-			}
-		})
+		}
 	}
+}
+
+// A query that never got a connection says so, and not only that its time is
+// over.
+func TestWriteRowsWithoutServer(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	db := open(t, documentAt(5433), &passwords{list: []string{"canary"}}, &dbsecret.Options{Dialer: dialerTo(func(ctx context.Context, _ string) (net.Conn, error) {
+		cancel(context.DeadlineExceeded)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})})
+	_, err := dbsecret.WriteRows(ctx, io.Discard, db, "SELECT 1")
+	wantError(t, err, "dbsecret: write rows", "localhost:5433", "did not answer within the time given, while dialling")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestServerTexts makes sure that a server cannot write lines of its own into
+// an error, nor what a terminal obeys.
+func TestServerTexts(t *testing.T) {
+	const forged = "no\n\tcheck  ok\x1b[2J\u202e"
+	failure := message('E', "SERROR", "C28000", "M"+forged, byte(0))
+	check := func(err error, parts ...string) {
+		t.Helper()
+		wantError(t, err, append(parts, `no\n`)...)
+		var pe *pq.Error
+		if !errors.As(err, &pe) || pe.Message != forged {
+			t.Errorf("the server's error is %+v", pe)
+		}
+		if err != nil && strings.ContainsAny(err.Error(), "\n\x1b\u202e") {
+			t.Errorf("%q", err)
+		}
+	}
+	doc := hostileServer(t, failure, func(conn net.Conn) { conn.Close() })
+	_, err := connector(t, doc, &passwords{list: []string{"canary"}}, nil).Connect(t.Context())
+	check(err, "dbsecret: connect to", "pg_hba.conf")
+	doc = hostileServer(t, nil, answering(append(failure, message('Z', byte('I'))...)))
+	_, err = dbsecret.WriteRows(t.Context(), io.Discard, open(t, doc, &passwords{list: []string{"canary"}}, nil), "SELECT 1")
+	check(err, "dbsecret: write rows")
 }
