@@ -65,7 +65,7 @@ func TestReleasePolicyForRefuses(t *testing.T) {
 		"proposed":    {open, nil, "Open, proposal p1, p2", "missing members vote"},
 		"no votes":    {open, []governance.Ballot{ballot("consumer", true, governance.VoteNone), ballot("publisher", true, governance.VoteNone)}, "Open with 0 of 2 votes, missing consumer, publisher, proposal p1, p2", "vote"},
 		"one vote":    {open, []governance.Ballot{ballot("consumer", true, governance.VoteAccept), ballot("publisher", true, governance.VoteReject), ballot("operator", false, governance.VoteNone)}, "Open with 1 of 2 votes, missing publisher, proposal p1, p2", "vote"},
-		"no names":    {open, []governance.Ballot{ballot("", true, governance.VoteNone)}, "missing 0f0f0f0f0f0f…", "vote"},
+		"no names":    {open, []governance.Ballot{ballot("", true, governance.VoteNone)}, "missing 0f0f0f0f0f0f...", "vote"},
 		"all votes":   {open, []governance.Ballot{ballot("consumer", true, governance.VoteAccept)}, "Open with 1 of 1 votes, proposal p1, p2", "vote"},
 		"nobody":      {open, []governance.Ballot{ballot("operator", false, governance.VoteAccept)}, "Open, proposal p1, p2", "vote"},
 		"only votes":  {nil, []governance.Ballot{ballot("consumer", true, governance.VoteNone)}, "Open with 0 of 1 votes, missing consumer", "vote"},
