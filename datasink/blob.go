@@ -14,6 +14,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/cleanroom-go/sdk/internal/blobhost"
 )
 
 // blobBackend is a container of Azure Blob Storage.
@@ -26,7 +28,7 @@ type blobBackend struct {
 var _ Backend = (*blobBackend)(nil)
 
 func newBlobBackend(containerURL string, cred azcore.TokenCredential, opts *Options) (*blobBackend, error) {
-	u, err := checkContainerURL(containerURL)
+	u, err := checkContainerURL(containerURL, opts.DangerouslyAllowOtherStorageHosts)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +44,7 @@ func newBlobBackend(containerURL string, cred azcore.TokenCredential, opts *Opti
 
 // checkContainerURL returns the URL without a trailing slash. An error never
 // quotes a query or a user, which may be secrets.
-func checkContainerURL(raw string) (string, error) {
+func checkContainerURL(raw string, anyHost bool) (string, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
@@ -54,6 +56,8 @@ func checkContainerURL(raw string) (string, error) {
 		return "", fmt.Errorf("the container URL starts with %q, only https is accepted", u.Scheme)
 	case u.Host == "":
 		return "", errors.New("the container URL has no host")
+	case !anyHost && !blobhost.Known(u.Host):
+		return "", fmt.Errorf("the host %q of the container URL is not one of blob storage (%s), and would get the token and the key", u.Host, blobhost.Patterns)
 	}
 	name := strings.Trim(u.Path, "/")
 	if name == "" || strings.Contains(name, "/") {
@@ -64,6 +68,14 @@ func checkContainerURL(raw string) (string, error) {
 
 func (b *blobBackend) String() string { return b.url }
 
+// Close clears the key.
+func (b *blobBackend) Close() error {
+	if b.key.key != nil {
+		b.key.key.Close()
+	}
+	return nil
+}
+
 func (b *blobBackend) CreateContainer(ctx context.Context) (bool, error) {
 	_, err := b.client.Create(ctx, nil)
 	if bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
@@ -73,7 +85,11 @@ func (b *blobBackend) CreateContainer(ctx context.Context) (bool, error) {
 }
 
 func (b *blobBackend) Stat(ctx context.Context, name string) (Item, error) {
-	p, err := b.client.NewBlobClient(name).GetProperties(ctx, &blob.GetPropertiesOptions{CPKInfo: b.key.info()})
+	key, err := b.key.info()
+	if err != nil {
+		return Item{}, err
+	}
+	p, err := b.client.NewBlobClient(name).GetProperties(ctx, &blob.GetPropertiesOptions{CPKInfo: key})
 	if err != nil {
 		return Item{}, classify(err)
 	}
@@ -176,10 +192,14 @@ func (b *blobBackend) ReadRange(ctx context.Context, name, etag string, p []byte
 var errBody = errors.New("the answer broke off")
 
 func (b *blobBackend) readOnce(ctx context.Context, name, etag string, p []byte, off int64) (int, error) {
+	key, err := b.key.info()
+	if err != nil {
+		return 0, err
+	}
 	tag := azcore.ETag(etag)
 	answer, err := b.client.NewBlobClient(name).DownloadStream(ctx, &blob.DownloadStreamOptions{
 		Range:            blob.HTTPRange{Offset: off, Count: int64(len(p))},
-		CPKInfo:          b.key.info(),
+		CPKInfo:          key,
 		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &tag}},
 	})
 	if err != nil {

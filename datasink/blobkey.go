@@ -1,9 +1,9 @@
 package datasink
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io/fs"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
@@ -23,24 +23,27 @@ func newCustomerKey(dek *DEK) customerKey {
 	if dek == nil {
 		return customerKey{}
 	}
-	key := dek.Clone()
-	sum := sha256.Sum256(key)
-	return customerKey{newDEK(key), base64.StdEncoding.EncodeToString(sum[:])}
+	key := newDEK(dek.Clone())
+	sum := key.Digest()
+	return customerKey{key, base64.StdEncoding.EncodeToString(sum[:])}
 }
 
 // info is the three headers of a request, made anew for each so that the
 // base64 text lives no longer than the request.
-func (k customerKey) info() *blob.CPKInfo {
+func (k customerKey) info() (*blob.CPKInfo, error) {
 	if k.key == nil {
-		return nil
+		return nil, nil
 	}
 	key := k.key.Clone()
+	if key == nil {
+		return nil, fs.ErrClosed
+	}
 	defer redact.Clear(key)
 	return &blob.CPKInfo{
 		EncryptionKey:       to.Ptr(base64.StdEncoding.EncodeToString(key)),
 		EncryptionKeySHA256: to.Ptr(k.digest),
 		EncryptionAlgorithm: to.Ptr(blob.EncryptionAlgorithmTypeAES256),
-	}
+	}, nil
 }
 
 // confirm checks the service's echo. A service that does not know the headers

@@ -50,10 +50,14 @@ func (u *blobUpload) blockID(index int) string {
 }
 
 func (u *blobUpload) Stage(ctx context.Context, b Block) error {
+	key, err := u.backend.key.info()
+	if err != nil {
+		return err
+	}
 	body := &lent{r: bytes.NewReader(b.Data)}
 	defer body.takeBack()
 	answer, err := u.client.StageBlock(ctx, u.blockID(b.Index), body, &blockblob.StageBlockOptions{
-		CPKInfo:                 u.backend.key.info(),
+		CPKInfo:                 key,
 		TransactionalValidation: blob.TransferValidationTypeCRC64(crc64.Checksum(b.Data)),
 	})
 	if err != nil {
@@ -63,10 +67,14 @@ func (u *blobUpload) Stage(ctx context.Context, b Block) error {
 }
 
 func (u *blobUpload) Put(ctx context.Context, data []byte) (Item, error) {
+	key, err := u.backend.key.info()
+	if err != nil {
+		return Item{}, err
+	}
 	body := &lent{r: bytes.NewReader(data)}
 	defer body.takeBack()
 	answer, err := u.client.Upload(ctx, body, &blockblob.UploadOptions{
-		CPKInfo:                 u.backend.key.info(),
+		CPKInfo:                 key,
 		TransactionalValidation: blob.TransferValidationTypeCRC64(crc64.Checksum(data)),
 		AccessConditions:        u.conditions(),
 		Metadata:                u.metadata(),
@@ -76,12 +84,16 @@ func (u *blobUpload) Put(ctx context.Context, data []byte) (Item, error) {
 }
 
 func (u *blobUpload) Commit(ctx context.Context, count int) (Item, error) {
+	key, err := u.backend.key.info()
+	if err != nil {
+		return Item{}, err
+	}
 	ids := make([]string, count)
 	for i := range ids {
 		ids[i] = u.blockID(i)
 	}
 	answer, err := u.client.CommitBlockList(ctx, ids, &blockblob.CommitBlockListOptions{
-		CPKInfo:          u.backend.key.info(),
+		CPKInfo:          key,
 		AccessConditions: u.conditions(),
 		Metadata:         u.metadata(),
 		HTTPHeaders:      u.headers(),

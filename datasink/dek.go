@@ -2,6 +2,7 @@ package datasink
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 
@@ -49,6 +50,18 @@ func (k *DEK) Clone() []byte {
 		return nil
 	}
 	return k.hold().Clone()
+}
+
+// Digest is the SHA-256 of the 32 bytes, by which a document can pin the key
+// without showing it: nobody finds a random key by its digest. After Close it is
+// zero.
+func (k *DEK) Digest() [32]byte {
+	b := k.Clone()
+	if b == nil {
+		return [32]byte{}
+	}
+	defer redact.Clear(b)
+	return sha256.Sum256(b)
 }
 
 // Close clears the key. Sinks made from it before keep working: each holds a

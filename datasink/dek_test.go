@@ -1,6 +1,7 @@
 package datasink_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -39,7 +40,13 @@ func TestDEK(t *testing.T) {
 			t.Error("a textual form shows the key")
 		}
 	}
+	if dek.Digest() != sha256.Sum256(raw) {
+		t.Error("the digest is not the SHA-256 of the bytes")
+	}
 	dek.Close()
+	if dek.Digest() != [32]byte{} {
+		t.Error("a closed key has a digest")
+	}
 	if dek.Clone() != nil {
 		t.Error("a closed key still has bytes")
 	}

@@ -26,8 +26,8 @@
 // a request the service holds key and plaintext in memory. In mode [SSE] the
 // account's operator can read everything.
 //
-// A [DEK] never shows in text. A sink holds a copy in memory that the garbage
-// collector reclaims; the base64 form that each request carries cannot be
+// A [DEK] never shows in text. A sink holds a copy, which [Sink.Close] clears;
+// the base64 form that each request carries cannot be
 // cleared. Bodies are the data itself, so they are not logged even if the
 // client options say so.
 //

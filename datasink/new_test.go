@@ -3,6 +3,7 @@ package datasink_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -54,6 +55,14 @@ func TestNewRefuses(t *testing.T) {
 		{good, noToken{}, datasink.Options{Mode: "CSE", DEK: dek}, "CSE"},
 		{good, noToken{}, datasink.Options{Mode: datasink.SSE, BlockSize: -1}, "block size"},
 		{good, noToken{}, datasink.Options{Mode: datasink.SSE, Streams: 1000}, "streams"},
+		{"https://account.blob.core.usgovcloudapi.net/output", noToken{}, cpk, ""},
+		{"https://account.blob.core.chinacloudapi.cn/output", noToken{}, cpk, ""},
+		{"https://evil.example/out", noToken{}, cpk, "token and the key"},
+		{"https://evil.example/out", noToken{}, datasink.Options{Mode: datasink.SSE}, "token and the key"},
+		{"https://account.blob.core.windows.net.evil.example/out", noToken{}, cpk, "token and the key"},
+		{"https://account.blob.core.windows.net:8443/out", noToken{}, cpk, "token and the key"},
+		{"https://evil.example/out", noToken{}, datasink.Options{Mode: datasink.SSE, DangerouslyAllowOtherStorageHosts: true}, ""},
+		{"http://evil.example/out", noToken{}, datasink.Options{Mode: datasink.SSE, DangerouslyAllowOtherStorageHosts: true}, "https"},
 	}
 	for _, test := range tests {
 		_, err := datasink.New(test.url, test.cred, &test.opts)
@@ -71,5 +80,28 @@ func TestNewRefuses(t *testing.T) {
 	}
 	if _, err := datasink.NewWithBackend(nil, nil); err == nil {
 		t.Error("no backend was accepted")
+	}
+}
+
+// Close clears the key itself: the backend has none left to send, even asked
+// directly.
+func TestCloseForgetsTheKey(t *testing.T) {
+	dek, err := datasink.NewDEK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink, err := datasink.New("https://account.blob.core.windows.net/output", noToken{}, &datasink.Options{Mode: datasink.CPK, DEK: dek})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dek.Close()
+	if _, err := sink.Backend().Stat(t.Context(), "a"); err == nil || errors.Is(err, fs.ErrClosed) {
+		t.Errorf("the sink has no key of its own: %v", err)
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sink.Backend().Stat(t.Context(), "a"); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("after Close: %v", err)
 	}
 }

@@ -40,6 +40,11 @@ type Options struct {
 	// Progress, if not nil, is told about bytes that have arrived. The calls
 	// of one write or one download do not overlap.
 	Progress func(Progress)
+	// DangerouslyAllowOtherStorageHosts lets [New] send tokens and keys to
+	// hosts that are not Azure Blob Storage's own: whoever answers there can
+	// use both. It is for an endpoint of another name that is known to lead
+	// to the service.
+	DangerouslyAllowOtherStorageHosts bool
 }
 
 // Progress is a step of a write or of a download.
@@ -50,9 +55,9 @@ type Progress struct {
 }
 
 // Sink reads and writes the blobs of one container. It is safe for concurrent
-// use and needs no closing.
+// use. [Sink.Close] forgets its key; a sink without one need not be closed.
 type Sink struct {
-	backend   Backend
+	backend   *gate
 	blockSize int
 	streams   int
 	progress  func(Progress)
@@ -60,8 +65,10 @@ type Sink struct {
 }
 
 // New returns a sink on an Azure blob container, given by its URL
-// https://ACCOUNT.blob.core.windows.net/CONTAINER. It makes no request. Only
-// https is accepted, and no query: a URL with a signature is a secret.
+// https://ACCOUNT.blob.core.windows.net/CONTAINER; the hosts of the sovereign
+// clouds end in blob.core.usgovcloudapi.net and blob.core.chinacloudapi.cn. It
+// makes no request. Only https to such a host is accepted, since the token and
+// the key go there, and no query: a URL with a signature is a secret.
 func New(containerURL string, cred azcore.TokenCredential, opts *Options) (*Sink, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -95,7 +102,7 @@ func NewWithBackend(b Backend, opts *Options) (*Sink, error) {
 }
 
 func newSink(b Backend, opts *Options) (*Sink, error) {
-	s := &Sink{backend: b, blockSize: opts.BlockSize, streams: opts.Streams, progress: opts.Progress}
+	s := &Sink{backend: &gate{Backend: b}, blockSize: opts.BlockSize, streams: opts.Streams, progress: opts.Progress}
 	if s.blockSize == 0 {
 		s.blockSize = defaultBlockSize
 	}
@@ -119,7 +126,7 @@ func newSink(b Backend, opts *Options) (*Sink, error) {
 func (s *Sink) String() string { return s.backend.String() }
 
 // Backend is the place itself.
-func (s *Sink) Backend() Backend { return s.backend }
+func (s *Sink) Backend() Backend { return s.backend.Backend }
 
 // CreateContainer makes the container unless it exists. A new container is
 // private.

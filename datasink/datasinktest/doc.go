@@ -48,6 +48,7 @@ func Run(t *testing.T, make Maker) {
 		{"DownloadReplaces", testDownloadReplaces},
 		{"Concurrent", testConcurrent},
 		{"Progress", testProgress},
+		{"Closed", testClosed},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,0 +1,109 @@
+package datasink
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"sync/atomic"
+)
+
+// Close forgets the sink's copy of the key. Every operation that begins later
+// fails with [fs.ErrClosed], those of its readers and writers too; a request
+// under way ends by itself or with its context. Closing again does nothing.
+func (s *Sink) Close() error {
+	if s.backend.closed.Swap(true) {
+		return nil
+	}
+	if c, ok := s.backend.Backend.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+var _ io.Closer = (*Sink)(nil)
+
+// gate is the backend until the sink is closed.
+type gate struct {
+	Backend
+	closed atomic.Bool
+}
+
+func (g *gate) check() error {
+	if g.closed.Load() {
+		return fs.ErrClosed
+	}
+	return nil
+}
+
+func (g *gate) CreateContainer(ctx context.Context) (bool, error) {
+	if err := g.check(); err != nil {
+		return false, err
+	}
+	return g.Backend.CreateContainer(ctx)
+}
+
+func (g *gate) Stat(ctx context.Context, name string) (Item, error) {
+	if err := g.check(); err != nil {
+		return Item{}, err
+	}
+	return g.Backend.Stat(ctx, name)
+}
+
+func (g *gate) ReadRange(ctx context.Context, name, etag string, p []byte, off int64) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	return g.Backend.ReadRange(ctx, name, etag, p, off)
+}
+
+func (g *gate) List(ctx context.Context, prefix, marker string) (Page, error) {
+	if err := g.check(); err != nil {
+		return Page{}, err
+	}
+	return g.Backend.List(ctx, prefix, marker)
+}
+
+func (g *gate) Remove(ctx context.Context, name, etag string) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	return g.Backend.Remove(ctx, name, etag)
+}
+
+func (g *gate) Begin(ctx context.Context, name string, opts UploadOptions) (Upload, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	u, err := g.Backend.Begin(ctx, name, opts)
+	if err != nil {
+		return nil, err
+	}
+	return gatedUpload{u, g}, nil
+}
+
+// gatedUpload can still be aborted when the sink is closed.
+type gatedUpload struct {
+	Upload
+	gate *gate
+}
+
+func (u gatedUpload) Stage(ctx context.Context, b Block) error {
+	if err := u.gate.check(); err != nil {
+		return err
+	}
+	return u.Upload.Stage(ctx, b)
+}
+
+func (u gatedUpload) Put(ctx context.Context, data []byte) (Item, error) {
+	if err := u.gate.check(); err != nil {
+		return Item{}, err
+	}
+	return u.Upload.Put(ctx, data)
+}
+
+func (u gatedUpload) Commit(ctx context.Context, count int) (Item, error) {
+	if err := u.gate.check(); err != nil {
+		return Item{}, err
+	}
+	return u.Upload.Commit(ctx, count)
+}
