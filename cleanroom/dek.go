@@ -46,6 +46,9 @@ func OpenDEKStore(dir string) (*DEKStore, error) {
 // Create makes the key of a data store and stores it. If there is one the
 // error is [fs.ErrExist], and the key stays as it was: what was written with it
 // could not be read otherwise. The caller should close the key.
+//
+// Whoever loads the key meanwhile finds none or all of it, on every file system
+// that has hard links.
 func (s *DEKStore) Create(name string) (*datasink.DEK, error) {
 	fail := func(err error) (*datasink.DEK, error) {
 		return nil, fmt.Errorf("cleanroom: create DEK %q: %w", shorten(name, 140), err)
@@ -54,25 +57,59 @@ func (s *DEKStore) Create(name string) (*datasink.DEK, error) {
 	if err != nil {
 		return fail(err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fail(fmt.Errorf("%w; load it, or move it away if nothing was written with it", err))
-	}
+	dek, err := datasink.NewDEK()
 	if err != nil {
 		return fail(err)
 	}
-	dek, err := datasink.NewDEK()
-	if err == nil {
-		err = writeDEK(f, dek)
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = s.sync()
-	}
-	if err != nil {
-		// The file is ours and holds no key that anybody has.
-		return fail(errors.Join(err, os.Remove(path)))
+	if err := s.store(path, dek); err != nil {
+		dek.Close()
+		return fail(err)
 	}
 	return dek, nil
+}
+
+// link is a variable for tests of file systems that have no links.
+var link = os.Link
+
+// store writes the key under another name first and then gives it its own in
+// one step, which fails if there is such a file. Renaming would not.
+func (s *DEKStore) store(path string, dek *datasink.DEK) error {
+	f, err := os.CreateTemp(s.dir, "new-*.tmp") // for the owner alone
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(writeDEK(f, dek), f.Close()); err != nil {
+		return err
+	}
+	err = link(f.Name(), path)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = writeInPlace(path, dek)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w; load it, or move it away if nothing was written with it", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.sync(); err != nil {
+		// Somebody may have loaded it already: it stays.
+		return fmt.Errorf("the key is in %s, but may not outlast a power failure: %w; load it once the disk is well", path, err)
+	}
+	return nil
+}
+
+// writeInPlace is for file systems without links.
+func writeInPlace(path string, dek *datasink.DEK) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(writeDEK(f, dek), f.Close()); err != nil {
+		// The file is ours and holds no key that anybody has.
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 // sync makes a new file's name outlast a power failure: what will be written

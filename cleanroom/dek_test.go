@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
@@ -189,29 +188,5 @@ func TestOpenDEKStoreRefuses(t *testing.T) {
 		if want := "run: chmod 700 " + dir; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("%04o", mode)) {
 			t.Errorf("mode %v: %v", mode, err)
 		}
-	}
-}
-
-// Of many that create one key, one does, and what it got is what all load.
-func TestDEKStoreConcurrentCreate(t *testing.T) {
-	s, _ := openDEKs(t)
-	const callers = 16
-	keys, errs := make([]*datasink.DEK, callers), make([]error, callers)
-	var wg sync.WaitGroup
-	for i := range callers {
-		wg.Go(func() { keys[i], errs[i] = s.Create("raced") })
-	}
-	wg.Wait()
-	var winners [][]byte
-	for i := range callers {
-		if errs[i] == nil {
-			winners = append(winners, rawKey(t, keys[i], nil))
-		} else if !errors.Is(errs[i], fs.ErrExist) {
-			t.Error(errs[i])
-		}
-	}
-	loaded, err := s.Load("raced")
-	if key := rawKey(t, loaded, err); len(winners) != 1 || !bytes.Equal(winners[0], key) {
-		t.Errorf("%d callers have a key", len(winners))
 	}
 }
