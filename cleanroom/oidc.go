@@ -27,6 +27,9 @@ func PublishIssuer(ctx context.Context, web *datasink.Sink, issuerURL string, ke
 	if web == nil {
 		return "", errors.New(op + ": no sink; make one of the container $web")
 	}
+	if web.Mode() != datasink.SSE {
+		return "", fmt.Errorf("%s: the sink %s has mode %s, and nobody could read the documents; open it with mode SSE", op, web, web.Mode())
+	}
 	u, err := httpsURL(issuerURL)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", op, err)

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
 	"github.com/cleanroom-go/sdk/cleanroom"
 	"github.com/cleanroom-go/sdk/datasink"
 )
@@ -91,6 +94,31 @@ func TestPublishIssuerAgain(t *testing.T) {
 	if got := contentOf(t, web, "oidc/openid/v1/jwks"); got != rotated {
 		t.Errorf("keys %s", got)
 	}
+}
+
+// Documents under a customer's key would be read by nobody.
+func TestPublishIssuerNeedsPlainDocuments(t *testing.T) {
+	dek, err := datasink.NewDEK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dek.Close()
+	web, err := datasink.New("https://web.blob.core.windows.net/$web", unasked{t}, &datasink.Options{Mode: datasink.CPK, DEK: dek})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := cleanroom.PublishIssuer(t.Context(), web, "https://web.z6.web.core.windows.net/oidc", json.RawMessage(issuerKeys))
+	if err == nil || got != "" || !strings.Contains(err.Error(), "mode SSE") || !strings.HasPrefix(err.Error(), "cleanroom: publish issuer") {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// unasked is the credential of whoever makes no request.
+type unasked struct{ t *testing.T }
+
+func (u unasked) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	u.t.Error("a token was asked for")
+	return azcore.AccessToken{}, errors.New("no token")
 }
 
 func TestPublishIssuerRefuses(t *testing.T) {

@@ -58,6 +58,7 @@ type Progress struct {
 // use. [Sink.Close] forgets its key; a sink without one need not be closed.
 type Sink struct {
 	backend   *gate
+	mode      Mode
 	blockSize int
 	streams   int
 	progress  func(Progress)
@@ -102,7 +103,10 @@ func NewWithBackend(b Backend, opts *Options) (*Sink, error) {
 }
 
 func newSink(b Backend, opts *Options) (*Sink, error) {
-	s := &Sink{backend: &gate{Backend: b}, blockSize: opts.BlockSize, streams: opts.Streams, progress: opts.Progress}
+	s := &Sink{backend: &gate{Backend: b}, mode: opts.Mode, blockSize: opts.BlockSize, streams: opts.Streams, progress: opts.Progress}
+	if s.mode == "" {
+		s.mode = SSE
+	}
 	if s.blockSize == 0 {
 		s.blockSize = defaultBlockSize
 	}
@@ -124,6 +128,9 @@ func newSink(b Backend, opts *Options) (*Sink, error) {
 
 // String names the sink's place: the container's URL, or the backend.
 func (s *Sink) String() string { return s.backend.String() }
+
+// Mode says who encrypts.
+func (s *Sink) Mode() Mode { return s.mode }
 
 // Backend is the place itself.
 func (s *Sink) Backend() Backend { return s.backend.Backend }
