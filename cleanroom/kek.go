@@ -51,12 +51,21 @@ func (e *KEKPolicyError) Error() string {
 	if slices.ContainsFunc(check.Failed(e.Checks), func(c Check) bool { return c.ID == checkExportable }) {
 		b.WriteString("\n\tchoose another name for the KEK: a vault never makes a key exportable later, nor a new version of it")
 	} else {
-		b.WriteString("\n\tto rotate it, set KeysOptions.Rotate: the key gets a new version with the needed policy, and every secret and data key under it must be wrapped again; or choose another name for the KEK")
+		b.WriteString("\n\tto rotate it, call ImportKEK with ImportKEKOptions.Rotate: the key gets a new version with the needed policy, and every secret and data key under it must be wrapped again; or choose another name for the KEK")
 	}
 	return b.String()
 }
 
 const checkExportable = "kek.exportable"
+
+// ImportKEKOptions are the options of [Keys.ImportKEK]. The zero value is ready.
+type ImportKEKOptions struct {
+	// Rotate gives a KEK that exists and cannot serve, for instance under
+	// another release policy, a new version. What was wrapped under the old one
+	// must then be wrapped again. The zero value refuses with a
+	// [*KEKPolicyError].
+	Rotate bool
+}
 
 // ImportKEK makes sure that the vault holds the KEK named by ref under exactly
 // this release policy, and returns the reference with the key's version and the
@@ -70,21 +79,14 @@ const checkExportable = "kek.exportable"
 // An existing KEK is used only if its policy says the same, else the error is
 // a [*KEKPolicyError]. That key is trusted as its vault is: whoever could write
 // to the vault before may know it.
-func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, *rsa.PublicKey, error) {
-	op := "cleanroom: import KEK"
-	fail := func(err error) (skr.KeyRef, *rsa.PublicKey, error) { return skr.KeyRef{}, nil, err }
-	ref, err := ref.Normalize()
-	if err != nil {
-		return fail(fmt.Errorf("%s: %w", op, err))
+func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.ReleasePolicy, opts *ImportKEKOptions) (skr.KeyRef, *rsa.PublicKey, error) {
+	if opts == nil {
+		opts = &ImportKEKOptions{}
 	}
-	op = fmt.Sprintf("%s %s", op, ref)
-	switch {
-	case policy == nil:
-		return fail(fmt.Errorf("%s: no release policy; make it with ReleasePolicyFor", op))
-	case ref.Version != "":
-		return fail(fmt.Errorf("%s: the reference names a version; the vault chooses versions", op))
-	case !slices.Equal(policy.Authorities(), []string{ref.AttestationURL}):
-		return fail(fmt.Errorf("%s: the policy names the attestation service %s, the reference %s", op, strings.Join(policy.Authorities(), ", "), ref.AttestationURL))
+	fail := func(err error) (skr.KeyRef, *rsa.PublicKey, error) { return skr.KeyRef{}, nil, err }
+	ref, op, err := checkKEK(ref, policy)
+	if err != nil {
+		return fail(err)
 	}
 	vault, err := k.keyClient(ref.VaultURL)
 	if err != nil {
@@ -99,13 +101,36 @@ func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.Releas
 			return found, pub, nil
 		case !errors.As(err, &mismatch):
 			return fail(fmt.Errorf("%s: %w", op, err))
-		case !k.rotate:
+		case !opts.Rotate:
 			return fail(mismatch)
 		}
 	} else if !isNotFound(err) {
 		return fail(explainVault(op, roleKeys, err))
 	}
 	return createKEK(ctx, vault, op, ref, policy)
+}
+
+// checkKEK is all that can be said about an import before the first call. It
+// returns the normalised reference and the operation for errors.
+func checkKEK(ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, string, error) {
+	op := "cleanroom: import KEK"
+	ref, err := ref.Normalize()
+	if err != nil {
+		return skr.KeyRef{}, "", fmt.Errorf("%s: %w", op, err)
+	}
+	op = fmt.Sprintf("%s %s", op, ref)
+	switch {
+	case policy == nil:
+		err = errors.New("no release policy; make it with ReleasePolicyFor")
+	case ref.Version != "":
+		err = errors.New("the reference names a version; the vault chooses versions")
+	case !slices.Equal(policy.Authorities(), []string{ref.AttestationURL}):
+		err = fmt.Errorf("the policy names the attestation service %s, the reference %s", strings.Join(policy.Authorities(), ", "), ref.AttestationURL)
+	}
+	if err != nil {
+		return skr.KeyRef{}, "", fmt.Errorf("%s: %w", op, err)
+	}
+	return ref, op, nil
 }
 
 // createKEK imports a new key and reads it back without naming its version, as

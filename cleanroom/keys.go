@@ -21,10 +21,6 @@ type KeysOptions struct {
 	// ClientOptions are used for every vault. Bodies are never logged, since
 	// one of them holds a private key.
 	azcore.ClientOptions
-	// Rotate gives a KEK that exists under another release policy a new
-	// version. What was wrapped under the old one must then be wrapped again.
-	// The zero value refuses with a [*KEKPolicyError].
-	Rotate bool
 }
 
 // Keys is a party's side of secure key release: it puts KEKs into vaults under
@@ -32,9 +28,8 @@ type KeysOptions struct {
 // of that policy can unwrap. It holds no key and may be used by several
 // goroutines.
 type Keys struct {
-	cred   azcore.TokenCredential
-	azure  azcore.ClientOptions
-	rotate bool
+	cred  azcore.TokenCredential
+	azure azcore.ClientOptions
 
 	mu      sync.Mutex
 	keys    map[string]*azkeys.Client
@@ -53,7 +48,6 @@ func NewKeys(cred azcore.TokenCredential, opts *KeysOptions) (*Keys, error) {
 	return &Keys{
 		cred:    cred,
 		azure:   transport.Harden(opts.ClientOptions, nil),
-		rotate:  opts.Rotate,
 		keys:    map[string]*azkeys.Client{},
 		secrets: map[string]*azsecrets.Client{},
 	}, nil

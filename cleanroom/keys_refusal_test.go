@@ -27,7 +27,7 @@ import (
 func testChangedAnswers(u *vaultUser) {
 	policy := u.policyFor(u.env.Launch([]byte("package policy\n")))
 	wide := base64.RawURLEncoding.EncodeToString(u.policyFor(u.env.Launch([]byte("a")), u.env.Launch([]byte("b"))).Encode())
-	_, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("changed"), policy)
+	_, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("changed"), policy, nil)
 	u.must(err)
 	for name, c := range map[string]struct {
 		edit func(key, attributes, bundle map[string]any)
@@ -60,7 +60,7 @@ func testChangedAnswers(u *vaultUser) {
 				c.edit(key, attributes, bundle)
 			})
 		}, nil)
-		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("changed"), policy)
+		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("changed"), policy, nil)
 		if err == nil || pub != nil || !strings.Contains(err.Error(), c.say) || !strings.HasPrefix(err.Error(), "cleanroom: import KEK") {
 			u.Errorf("%s: want %q, got %v", name, c.say, err)
 		}
@@ -71,7 +71,7 @@ func testVaultRefusals(u *vaultUser) {
 	policy := u.policyFor(u.env.Launch([]byte("package policy\n")))
 	pub := &testRSA(u.T, 2048).PublicKey
 	importKEK := func() error {
-		_, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("refused"), policy)
+		_, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("refused"), policy, nil)
 		return err
 	}
 	wrap := func() error {
@@ -112,12 +112,12 @@ func testVaultRefusals(u *vaultUser) {
 	}
 	// A party at the vault of another tenant, and at no vault at all.
 	foreign := skr.KeyRef{Name: "kek", VaultURL: "https://consumerkv.vault.azure.net", AttestationURL: maaURL}
-	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), foreign, policy); err == nil || !strings.Contains(err.Error(), "consumerkv") {
+	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), foreign, policy, nil); err == nil || !strings.Contains(err.Error(), "consumerkv") {
 		u.Errorf("another tenant's vault: %v", err)
 	}
 	foreign.VaultURL = "https://elsewhere.example.com"
 	var unknown *cleanroomtest.UnknownHostError
-	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), foreign, policy); !errors.As(err, &unknown) {
+	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), foreign, policy, nil); !errors.As(err, &unknown) {
 		u.Errorf("no vault: %v", err)
 	}
 }
@@ -133,7 +133,7 @@ func testLongAnswers(u *vaultUser) {
 		res.Body, res.ContentLength = body, -1
 		return res
 	}, nil)
-	_, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("long"), u.policyFor(u.env.Launch([]byte("package policy\n"))))
+	_, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("long"), u.policyFor(u.env.Launch([]byte("package policy\n"))), nil)
 	if err == nil || !strings.Contains(err.Error(), "exceeds 1048576 bytes") || body.read > 2<<20 {
 		u.Errorf("read %d bytes: %v", body.read, err)
 	}
@@ -198,12 +198,12 @@ func testPrivateKeyStays(u *vaultUser) {
 	opts.Logging.AllowedHeaders = []string{"*"}
 	keys := u.keys(opts)
 	policy := u.policyFor(u.env.Launch([]byte("package policy\n")))
-	_, _, err := keys.ImportKEK(u.Context(), u.kek("canary"), policy)
+	_, _, err := keys.ImportKEK(u.Context(), u.kek("canary"), policy, nil)
 	if err == nil || !strings.Contains(err.Error(), "read back") || len(canaries) != 6 {
 		u.Fatalf("%d canaries, %v", len(canaries), err)
 	}
 	u.hold(nil, nil)
-	_, pub, err := keys.ImportKEK(u.Context(), u.kek("canary"), policy)
+	_, pub, err := keys.ImportKEK(u.Context(), u.kek("canary"), policy, nil)
 	u.must(err)
 	secret := []byte("canary-of-a-wrapped-secret")
 	canaries = append(canaries, secret)

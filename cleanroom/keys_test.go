@@ -69,7 +69,7 @@ func TestKeys(t *testing.T) {
 func testImport(u *vaultUser) {
 	ctx, guest := u.Context(), u.env.Launch([]byte("package policy\n"))
 	policy := u.policyFor(guest)
-	ref, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("new"), policy)
+	ref, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("new"), policy, nil)
 	u.must(err, ref.Validate())
 	if ref.Version == "" || ref.Name != "new" || pub.N.BitLen() != 2048 || pub.E != 65537 {
 		u.Errorf("%+v, %d bits", ref, pub.N.BitLen())
@@ -94,7 +94,7 @@ func testImport(u *vaultUser) {
 	// and asked to rotate what needs no rotation.
 	again := u.kek("new")
 	again.VaultURL += "/"
-	second, secondPub, err := u.keys(cleanroom.KeysOptions{Rotate: true}).ImportKEK(ctx, again, policy)
+	second, secondPub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, again, policy, &cleanroom.ImportKEKOptions{Rotate: true})
 	u.must(err)
 	if second != ref || !secondPub.Equal(pub) {
 		u.Errorf("imported again as %s", second)
@@ -108,12 +108,12 @@ func testOtherPolicy(u *vaultUser) {
 	ctx := u.Context()
 	first, second := u.env.Launch([]byte("package policy # 1\n")), u.env.Launch([]byte("package policy # 2\n"))
 	old, err := func() (skr.KeyRef, error) {
-		ref, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("policy"), u.policyFor(first))
+		ref, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("policy"), u.policyFor(first), nil)
 		return ref, err
 	}()
 	u.must(err)
 	for name, policy := range map[string]*skr.ReleasePolicy{"another": u.policyFor(second), "a wider one": u.policyFor(first, second)} {
-		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("policy"), policy)
+		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("policy"), policy, nil)
 		var denied *cleanroom.KEKPolicyError
 		if !errors.As(err, &denied) || pub != nil {
 			u.Fatalf("%s: %v", name, err)
@@ -131,16 +131,16 @@ func testOtherPolicy(u *vaultUser) {
 			u.Errorf("%s: failed %v", name, failed)
 		}
 		h := first.HostData()
-		for _, part := range []string{"cleanroom: import KEK", old.String(), hex.EncodeToString(h[:]), policy.String(), "KeysOptions.Rotate", "wrapped again"} {
+		for _, part := range []string{"cleanroom: import KEK", old.String(), hex.EncodeToString(h[:]), policy.String(), "ImportKEKOptions.Rotate", "wrapped again"} {
 			if !strings.Contains(err.Error(), part) {
 				u.Errorf("%s: the error has no %q:\n%v", name, part, err)
 			}
 		}
 	}
 	// The order of branches says nothing.
-	wide, _, err := u.keys(cleanroom.KeysOptions{Rotate: true}).ImportKEK(ctx, u.kek("policy"), u.policyFor(first, second))
+	wide, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("policy"), u.policyFor(first, second), &cleanroom.ImportKEKOptions{Rotate: true})
 	u.must(err)
-	same, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("policy"), u.policyFor(second, first))
+	same, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(ctx, u.kek("policy"), u.policyFor(second, first), nil)
 	u.must(err)
 	if wide == old || same != wide {
 		u.Errorf("versions %s, %s, %s", old, wide, same)
@@ -164,15 +164,15 @@ func testUnusableKeys(u *vaultUser) {
 		{"software", "kek.release-policy kek.exportable kek.type", "never makes a key exportable", func(p *azkeys.ImportKeyParameters) {
 			p.KeyAttributes.Exportable, p.ReleasePolicy, p.HSM = nil, nil, nil
 		}},
-		{"decrypting", "kek.operations", "KeysOptions.Rotate", operations(azkeys.KeyOperationEncrypt, azkeys.KeyOperationDecrypt)},
-		{"unwrapping", "kek.operations", "KeysOptions.Rotate", operations(azkeys.KeyOperationWrapKey, azkeys.KeyOperationUnwrapKey)},
-		{"signing", "kek.operations", "KeysOptions.Rotate", operations(azkeys.KeyOperationSign)},
-		{"everything", "kek.operations", "KeysOptions.Rotate", operations()}, // none given means all
-		{"disabled", "kek.enabled", "KeysOptions.Rotate", func(p *azkeys.ImportKeyParameters) { p.KeyAttributes.Enabled = to.Ptr(false) }},
+		{"decrypting", "kek.operations", "ImportKEKOptions.Rotate", operations(azkeys.KeyOperationEncrypt, azkeys.KeyOperationDecrypt)},
+		{"unwrapping", "kek.operations", "ImportKEKOptions.Rotate", operations(azkeys.KeyOperationWrapKey, azkeys.KeyOperationUnwrapKey)},
+		{"signing", "kek.operations", "ImportKEKOptions.Rotate", operations(azkeys.KeyOperationSign)},
+		{"everything", "kek.operations", "ImportKEKOptions.Rotate", operations()}, // none given means all
+		{"disabled", "kek.enabled", "ImportKEKOptions.Rotate", func(p *azkeys.ImportKeyParameters) { p.KeyAttributes.Enabled = to.Ptr(false) }},
 	}
 	for _, c := range cases {
 		u.importBy(c.name, c.change, policy)
-		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek(c.name), policy)
+		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek(c.name), policy, nil)
 		var denied *cleanroom.KEKPolicyError
 		if !errors.As(err, &denied) || pub != nil {
 			u.Errorf("%s: used, %v", c.name, err)
@@ -193,8 +193,8 @@ func testUnusableKeys(u *vaultUser) {
 		if c.name != "plain" && c.name != "decrypting" {
 			continue // one of each remedy
 		}
-		ref, _, err := u.keys(cleanroom.KeysOptions{Rotate: true}).ImportKEK(u.Context(), u.kek(c.name), policy)
-		if c.remedy != "KeysOptions.Rotate" {
+		ref, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek(c.name), policy, &cleanroom.ImportKEKOptions{Rotate: true})
+		if c.remedy != "ImportKEKOptions.Rotate" {
 			// The vault keeps what a key once was; nothing was changed.
 			var refused *azcore.ResponseError
 			if !errors.As(err, &refused) || refused.StatusCode != http.StatusBadRequest {
@@ -209,7 +209,7 @@ func testUnusableKeys(u *vaultUser) {
 	}
 	// What is more than needed serves.
 	u.importBy("verifying", operations(azkeys.KeyOperationWrapKey, azkeys.KeyOperationVerify), policy)
-	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("verifying"), policy); err != nil {
+	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek("verifying"), policy, nil); err != nil {
 		u.Error(err)
 	}
 }
@@ -239,7 +239,7 @@ func testImportArguments(u *vaultUser) {
 		"plain vault":       {change(func(r *skr.KeyRef) { r.VaultURL = "http://publisherkv.vault.azure.net" }), policy, "https"},
 		"no attestation":    {change(func(r *skr.KeyRef) { r.AttestationURL = "" }), policy, "maaEndpoint"},
 	} {
-		ref, pub, err := u.keys(cleanroom.KeysOptions{Rotate: true}).ImportKEK(u.Context(), c.ref, c.policy)
+		ref, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), c.ref, c.policy, &cleanroom.ImportKEKOptions{Rotate: true})
 		if err == nil || pub != nil || ref != (skr.KeyRef{}) || !strings.Contains(err.Error(), c.say) || !strings.HasPrefix(err.Error(), "cleanroom: import KEK") {
 			u.Errorf("%s: want %q, got %v", name, c.say, err)
 		}
@@ -252,7 +252,7 @@ func testImportArguments(u *vaultUser) {
 	}
 	cancelled, cancel := context.WithCancel(u.Context())
 	cancel()
-	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(cancelled, u.kek("args"), policy); !errors.Is(err, context.Canceled) {
+	if _, _, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(cancelled, u.kek("args"), policy, nil); !errors.Is(err, context.Canceled) {
 		u.Errorf("cancelled: %v", err)
 	}
 }
@@ -269,7 +269,7 @@ func testRacedImport(u *vaultUser) {
 				u.importBy(name, func(*azkeys.ImportKeyParameters) {}, theirs)
 			}
 		})
-		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek(name), policy)
+		_, pub, err := u.keys(cleanroom.KeysOptions{}).ImportKEK(u.Context(), u.kek(name), policy, nil)
 		if err == nil || pub != nil || !strings.Contains(err.Error(), "read back") {
 			u.Errorf("%s: %v", name, err)
 			continue

@@ -149,7 +149,9 @@ func (a *agreed) provide() {
 		a.must(err)
 	}
 	keys, err := cleanroom.NewKeys(a.conn.Credential(), &cleanroom.KeysOptions{ClientOptions: a.conn.ClientOptions()})
-	a.must(err, keys.WrapDEKs(ctx, a.spec, names, a.deks, policy))
+	a.must(err)
+	_, err = keys.WrapDEKs(ctx, a.spec, names, a.deks, policy)
+	a.must(err)
 }
 
 func (a *agreed) point(name string) *cleanroom.AccessPoint {

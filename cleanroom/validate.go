@@ -79,6 +79,7 @@ func (s *Specification) Validate(opts *ValidateOptions) ([]Issue, error) {
 		identityFor: byName(s.Identities, identityName),
 		sourceFor:   byName(s.Datasources, accessPointName),
 		sinkFor:     byName(s.Datasinks, accessPointName),
+		storeOf:     map[string]string{},
 	}
 	v.sandbox()
 	v.identities()
@@ -105,6 +106,8 @@ type validator struct {
 	// By name, since another party's document may hold very many.
 	identityFor        map[string]*Identity
 	sourceFor, sinkFor map[string]*AccessPoint
+	// storeOf is the data store whose key is at a place of a vault.
+	storeOf map[string]string
 }
 
 // byName indexes a list; of two of one name the first counts.

@@ -70,11 +70,26 @@ func (v *validator) protection(path string, a *AccessPoint) {
 		return
 	}
 	v.dek(path+".encryptionSecrets.dek", &secrets.DEK)
+	v.ownDEK(path+".encryptionSecrets.dek", a)
 	if secrets.KEK == nil {
 		v.fail("EncryptionSecretsMissing", path+".encryptionSecrets.kek", "the data key is not wrapped by a KEK", "add the access point again")
 		return
 	}
 	v.kek(path+".encryptionSecrets.kek", secrets.KEK)
+}
+
+// ownDEK: a key that overwrites another makes the other's data unreadable.
+func (v *validator) ownDEK(path string, a *AccessPoint) {
+	r := a.Protection.EncryptionSecrets.DEK.Secret.BackingResource
+	if r.Type != KeyVaultResource {
+		return
+	}
+	place := secretPlace(r.Provider.URL, r.Name)
+	if store, taken := v.storeOf[place]; taken && store != a.Store.ID {
+		v.fail("DuplicateSecretName", path+".secret.backingResource.name", fmt.Sprintf("the data keys of the data stores %q and %q would be one secret, since vaults do not tell upper from lower case", shorten(store, 80), shorten(a.Store.ID, 80)), "give one of the data stores another name")
+		return
+	}
+	v.storeOf[place] = a.Store.ID
 }
 
 func (v *validator) dek(path string, e *EncryptionSecret) {

@@ -87,7 +87,7 @@ func (p *Party) Provide(ctx context.Context, sink string, feature int) (*Provide
 	if err != nil {
 		return nil, err
 	}
-	kek, public, err := keys.ImportKEK(ctx, skr.KeyRef{Name: p.KEKName(), VaultURL: p.Vault, AttestationURL: p.Attestation}, policy)
+	kek, public, err := keys.ImportKEK(ctx, skr.KeyRef{Name: p.KEKName(), VaultURL: p.Vault, AttestationURL: p.Attestation}, policy, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (p *Party) Provide(ctx context.Context, sink string, feature int) (*Provide
 	if err != nil {
 		return nil, err
 	}
-	if err := keys.WrapDEKs(ctx, own, []string{sink}, deks, policy); err != nil {
+	if _, err := keys.WrapDEKs(ctx, own, []string{sink}, deks, policy); err != nil {
 		return nil, err
 	}
 	p.Step(p.Name, "data key of "+sink+" wrapped under it, stored in the vault", feature)
