@@ -23,7 +23,7 @@ import (
 	"syscall"
 
 	"github.com/cleanroom-go/sdk/examples/internal/party"
-	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // denials are the values of -deny.
@@ -67,7 +67,7 @@ func exitCode(ctx context.Context, err error) int {
 		tidy  *tidyError
 	)
 	if errors.As(err, &tidy) {
-		fmt.Fprintln(os.Stderr, "demo:", steps.Printable(tidy.Error()))
+		fmt.Fprintln(os.Stderr, "demo:", check.Printable(tidy.Error()))
 	}
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
@@ -75,7 +75,7 @@ func exitCode(ctx context.Context, err error) int {
 	case errors.As(err, &told):
 		return told.code
 	case errors.As(err, &usage):
-		fmt.Fprintln(os.Stderr, "demo:", steps.Printable(usage.Error()))
+		fmt.Fprintln(os.Stderr, "demo:", check.Printable(usage.Error()))
 		return 2
 	case tidy != nil && err == error(tidy):
 		return 1
@@ -97,7 +97,7 @@ func oneLine(err error) string {
 	if len(text) > most {
 		text = text[:most] + "..."
 	}
-	return steps.Printable(text)
+	return check.Printable(text)
 }
 
 // toldError is a failure that the reader knows about already.

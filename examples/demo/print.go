@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // explain prints a denial: which check, wanted, got, what to do.
@@ -24,7 +24,7 @@ func (s *scenario) explain(r denialReport) {
 			continue
 		}
 		for _, field := range [][2]string{{"check", c.ID}, {"wanted", c.Want}, {"got", c.Got}, {"do", c.Remedy}} {
-			for i, text := range wrap(steps.Printable(field[1]), 88) {
+			for i, text := range wrap(check.Printable(field[1]), 88) {
 				if i > 0 {
 					field[0] = ""
 				}
@@ -68,7 +68,7 @@ func (s *scenario) summary(v map[string]string) error {
 	if s.dbTime > 0 {
 		time += fmt.Sprintf(", of which %.1f s to start the database", s.dbTime.Seconds())
 	}
-	s.report.Printf("\noutput      %s\nrows        %d, as the room reported\ndatabase    %s\ntime        %s\n", output, rows, steps.Printable(s.db.Label), time)
+	s.report.Printf("\noutput      %s\nrows        %d, as the room reported\ndatabase    %s\ntime        %s\n", output, rows, check.Printable(s.db.Label), time)
 	return nil
 }
 

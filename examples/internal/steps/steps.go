@@ -10,9 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/cleanroom-go/sdk/internal/check"
 	"github.com/cleanroom-go/sdk/internal/wirelog"
 )
 
@@ -142,7 +141,7 @@ func (r *Reporter) print(s Step) {
 		name, r.party = s.Party, s.Party
 	}
 	// Other parties' names and texts come in here.
-	fmt.Fprintf(&b, "%-11s %s", name, Printable(s.Text))
+	fmt.Fprintf(&b, "%-11s %s", name, check.Printable(s.Text))
 	if r.verbose && s.Requests > 0 {
 		fmt.Fprintf(&b, "  (%d %s", s.Requests, plural(s.Requests, "request"))
 		for _, host := range slices.Sorted(maps.Keys(s.Connections)) {
@@ -166,14 +165,4 @@ func Short(id string) string {
 		return id[:8]
 	}
 	return id
-}
-
-// Printable replaces what a terminal would obey instead of show.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return utf8.RuneError
-	}, s)
 }
