@@ -27,8 +27,12 @@ import (
 	"github.com/cleanroom-go/sdk/skr/snp"
 )
 
-// closeTimeout bounds what [Room.Close] does over the network.
-const closeTimeout = 30 * time.Second
+// What [Room.Close] may take: the event has its time even if the export of the
+// log has used up its own.
+const (
+	exportTimeout = 20 * time.Second
+	eventTimeout  = 10 * time.Second
+)
 
 var errRoomClosed = errors.New("the room was left")
 
@@ -115,8 +119,13 @@ type Room struct {
 
 	stepping sync.Mutex // held while progress runs
 
+	exportTimeout time.Duration
+	closing       sync.Once
+	closeErr      error
+
 	mu          sync.Mutex
-	closed      bool
+	closed      bool // Close has begun
+	emptied     bool // keys are gone, and none may come
 	credentials map[roomIdentity]azcore.TokenCredential
 	outputs     map[string]*datasink.Sink
 }
@@ -161,6 +170,8 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 		base:        context.WithoutCancel(ctx),
 		credentials: map[roomIdentity]azcore.TokenCredential{},
 		outputs:     map[string]*datasink.Sink{},
+
+		exportTimeout: exportTimeout,
 	}
 	if r.getenv == nil {
 		r.getenv = os.Getenv

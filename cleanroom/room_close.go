@@ -5,28 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/cleanroom-go/sdk/governance"
 )
 
 // Close ends the stay: it exports the log if the parties enabled logging,
-// writes the last audit event and forgets every key. It works after the context
-// of [Enter] has ended too, for at most half a minute. Its error joins what
-// failed, and is logged as well, since a deferred Close has nobody who looks at
-// it. Closing again does nothing.
+// writes the last audit event and forgets the keys, those of the sinks that
+// [Room.Output] gave included, which fail from then on. It works after the
+// context of [Enter] has ended too, for at most half a minute. Its error joins
+// what failed, and is logged as well, since a deferred Close has nobody who
+// looks at it. Closing again waits for the first call and returns its error.
 func (r *Room) Close() error {
+	r.closing.Do(func() { r.closeErr = r.leave() })
+	return r.closeErr
+}
+
+func (r *Room) leave() error {
 	r.mu.Lock()
-	again := r.closed
 	r.closed = true
 	r.mu.Unlock()
-	if again {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(r.base, closeTimeout)
-	defer cancel()
 	err := errors.Join(
-		r.exportLog(ctx),
-		r.event(ctx, map[string]any{"source": r.application, "message": "ended execution of " + r.application}),
+		r.within(r.exportTimeout, r.exportLog),
+		r.within(eventTimeout, func(ctx context.Context) error {
+			return r.event(ctx, map[string]any{"source": r.application, "message": "ended execution of " + r.application})
+		}),
 		r.release(),
 	)
 	if err == nil {
@@ -35,6 +38,13 @@ func (r *Room) Close() error {
 	err = fmt.Errorf("cleanroom: leave room: %w", err)
 	r.stderr.Error("the room was not left in order", "error", err)
 	return err
+}
+
+// within gives one part of leaving its own time.
+func (r *Room) within(limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(r.base, limit)
+	defer cancel()
+	return do(ctx)
 }
 
 // exportLog writes the log to the sink of the applications' telemetry. The
@@ -69,12 +79,16 @@ func (r *Room) exportLog(ctx context.Context) error {
 // release drops keys and connections.
 func (r *Room) release() error {
 	r.mu.Lock()
-	r.closed = true
+	r.closed, r.emptied = true, true
+	var errs []error
+	for _, sink := range r.outputs {
+		errs = append(errs, sink.Close())
+	}
 	clear(r.outputs)
 	clear(r.credentials)
 	r.mu.Unlock()
 	if r.governance != nil {
 		r.governance.Close()
 	}
-	return r.releaser.Close()
+	return errors.Join(append(errs, r.releaser.Close())...)
 }

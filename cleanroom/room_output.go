@@ -11,7 +11,7 @@ import (
 
 // Output is one of the sinks that the parties gave to this application. Its
 // data key is unwrapped, so the first call costs the release of its KEK;
-// further calls return the same sink.
+// further calls return the same sink. [Room.Close] closes it.
 func (r *Room) Output(ctx context.Context, name string) (*datasink.Sink, error) {
 	op := fmt.Sprintf("cleanroom: output %q", shorten(name, 80))
 	if err := r.open(); err != nil {
@@ -50,14 +50,29 @@ func (r *Room) output(ctx context.Context, name string) (*datasink.Sink, error) 
 	if sink, err = datasink.New(env.ContainerURL, cred, opts); err != nil {
 		return nil, err
 	}
-	r.step(StepOutput, "sink %s is ready, mode %s", name, env.Mode)
+	if sink, err = r.keep(name, sink); err == nil {
+		r.step(StepOutput, "sink %s is ready, mode %s", name, env.Mode)
+	}
+	return sink, err
+}
+
+// keep stores a new sink, unless the room was left or another caller was first
+// meanwhile: then its key is cleared.
+func (r *Room) keep(name string, sink *datasink.Sink) (*datasink.Sink, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if first := r.outputs[name]; first != nil {
-		return first, nil
+	first := r.outputs[name]
+	if first == nil && !r.emptied {
+		r.outputs[name] = sink
+		return sink, nil
 	}
-	r.outputs[name] = sink
-	return sink, nil
+	if err := sink.Close(); err != nil {
+		return nil, err
+	}
+	if first == nil {
+		return nil, errRoomClosed
+	}
+	return first, nil
 }
 
 // sinkEnvironment reads the variable of a sink and checks that it is about it.
