@@ -3,8 +3,11 @@ package cleanroom
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"strings"
+
+	"github.com/cleanroom-go/sdk/internal/blobhost"
 )
 
 // DatasinkOptions describe an access point.
@@ -24,6 +27,11 @@ type DatasinkOptions struct {
 	DEKStore string
 	// Mode is CPK (zero), CSE or SSE. With SSE there is no data key.
 	Mode string
+	// DEKDigest pins the data key by the SHA-256 of its 32 bytes, which is
+	// [datasink.DEK.Digest]: whoever may write secrets of the vault could
+	// otherwise wrap a key of his own, and the room would use it. Zero means
+	// that it is not pinned.
+	DEKDigest [32]byte
 	// KEKName overrides the name of the key recorded by SetKEK.
 	KEKName string
 	// Datastore is the name of the data store; zero means the container's.
@@ -126,6 +134,9 @@ func (s *Specification) accessPoint(o DatasinkOptions, kind AccessPointType, pro
 func (s *Specification) protect(a *AccessPoint, o DatasinkOptions) error {
 	switch o.Mode {
 	case "SSE":
+		if o.DEKDigest != [32]byte{} {
+			return errors.New("the mode SSE has no data key that could be pinned")
+		}
 		a.Protection.Configuration = EncodeConfiguration(map[string]string{"EncryptionMode": "SSE"})
 		return nil
 	case "":
@@ -160,7 +171,11 @@ func (s *Specification) protect(a *AccessPoint, o DatasinkOptions) error {
 			return err
 		}
 	}
-	a.Protection.Configuration = EncodeConfiguration(map[string]string{"EncryptionMode": o.Mode, "KeyType": "KEK"})
+	configuration := map[string]string{"EncryptionMode": o.Mode, "KeyType": "KEK"}
+	if o.DEKDigest != [32]byte{} {
+		configuration[dekDigestConfig] = encodeDigest(o.DEKDigest)
+	}
+	a.Protection.Configuration = EncodeConfiguration(configuration)
 	a.Protection.EncryptionSecretAccessIdentity = a.Identity
 	a.Protection.EncryptionSecrets = &EncryptionSecrets{
 		DEK: vaultSecret(secret, o.DEKStore, ServiceEndpoint{Protocol: AzureKeyVaultSecret, URL: withSlash(o.DEKVaultURL)}),
@@ -186,20 +201,28 @@ func vaultSecret(name, store string, provider ServiceEndpoint) EncryptionSecret 
 }
 
 // splitContainerURL gives the account with its trailing slash and the name of
-// the container.
+// the container. The host is one of blob storage: a token for storage that is
+// sent elsewhere opens every account of its identity.
 func splitContainerURL(s string) (account, container string, err error) {
 	u, err := httpsURL(s)
 	if err != nil {
 		return "", "", fmt.Errorf("container: %w", err)
 	}
-	if !blobHost.MatchString(u.Host) {
-		return "", "", fmt.Errorf("container: %s is no blob endpoint of a storage account, which looks like ACCOUNT.blob.core.windows.net; a token for storage is sent nowhere else", shorten(u.Host, 80))
+	if err := checkBlobHost(u); err != nil {
+		return "", "", fmt.Errorf("container: %w", err)
 	}
 	container = strings.Trim(u.EscapedPath(), "/")
 	if err := checkContainer(container); err != nil {
 		return "", "", err
 	}
 	return "https://" + u.Host + "/", container, nil
+}
+
+func checkBlobHost(u *url.URL) error {
+	if blobhost.Known(u.Host) {
+		return nil
+	}
+	return fmt.Errorf("the host %q is not one of blob storage, which is %s", shorten(u.Host, 80), blobhost.Patterns)
 }
 
 func identityName(i *Identity) string { return i.Name }

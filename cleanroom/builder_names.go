@@ -12,7 +12,6 @@ import (
 var (
 	vaultName     = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
 	containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
-	blobHost      = regexp.MustCompile(`^[a-z0-9]{1,24}\.(blob\.core\.(windows\.net|usgovcloudapi\.net|chinacloudapi\.cn)|z[0-9]{1,2}\.blob\.storage\.azure\.net)$`)
 	platformName  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 	variableName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	pinnedImage   = regexp.MustCompile(`^[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)

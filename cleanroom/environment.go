@@ -48,9 +48,10 @@ type GovernanceEnvironment struct {
 
 // SinkEnvironment tells the program in a room where one of its sinks lies and
 // how it is protected: names and addresses, never a key. Its form is compact
-// JSON; "dek" is absent if the mode needs none:
+// JSON; "dek" is absent if the mode needs none, and "dekSha256", in base64, if
+// the document does not pin the key:
 //
-//	{"name":"...","containerUrl":"https://...","mode":"CPK","clientId":"...","tenantId":"...","dek":{...}}
+//	{"name":"...","containerUrl":"https://...","mode":"CPK","clientId":"...","tenantId":"...","dek":{...},"dekSha256":"..."}
 type SinkEnvironment struct {
 	// Name is the name of the access point.
 	Name string
@@ -62,6 +63,9 @@ type SinkEnvironment struct {
 	ClientID, TenantID string
 	// DEK names the wrapped data key; the zero value means that there is none.
 	DEK skr.SecretRef
+	// DEKDigest is the SHA-256 of the data key; zero means that any key will
+	// do that DEK unwraps to.
+	DEKDigest [32]byte
 }
 
 // sinkJSON is the wire form.
@@ -72,6 +76,7 @@ type sinkJSON struct {
 	ClientID     string         `json:"clientId"`
 	TenantID     string         `json:"tenantId"`
 	DEK          *skr.SecretRef `json:"dek,omitempty"`
+	DEKDigest    *string        `json:"dekSha256,omitempty"`
 }
 
 // SinkVariable is the environment variable of an application that holds the
@@ -182,6 +187,10 @@ func (s SinkEnvironment) Encode() (string, error) {
 	if s.DEK != (skr.SecretRef{}) {
 		w.DEK = &s.DEK
 	}
+	if s.DEKDigest != [32]byte{} {
+		text := encodeDigest(s.DEKDigest)
+		w.DEKDigest = &text
+	}
 	return compact(w)
 }
 
@@ -194,6 +203,12 @@ func ParseSinkEnvironment(value string) (SinkEnvironment, error) {
 	s := SinkEnvironment{Name: w.Name, ContainerURL: w.ContainerURL, Mode: w.Mode, ClientID: w.ClientID, TenantID: w.TenantID}
 	if w.DEK != nil {
 		s.DEK = *w.DEK
+	}
+	if w.DEKDigest != nil {
+		var err error
+		if s.DEKDigest, err = decodeDigest(*w.DEKDigest); err != nil {
+			return SinkEnvironment{}, fmt.Errorf("cleanroom: read the environment of sink %q: dekSha256: %w", s.Name, err)
+		}
 	}
 	if err := s.Validate(); err != nil {
 		return SinkEnvironment{}, fmt.Errorf("cleanroom: read the environment of sink %q: %w", s.Name, err)
@@ -220,6 +235,9 @@ func (s SinkEnvironment) Validate() error {
 	case "SSE":
 		if s.DEK != (skr.SecretRef{}) {
 			return errors.New("dek: the mode SSE has no data key; remove it, or set the mode CPK or CSE")
+		}
+		if s.DEKDigest != [32]byte{} {
+			return errors.New("dekSha256: the mode SSE has no data key that could be pinned; remove it, or set the mode CPK or CSE")
 		}
 	default:
 		return fmt.Errorf("mode %q is not known; it is CPK, CSE or SSE", shorten(s.Mode, 20))
@@ -259,6 +277,9 @@ func (a *AccessPoint) SinkEnvironment() (SinkEnvironment, error) {
 		if s.DEK, err = a.DEK(); err != nil {
 			return fail(err)
 		}
+	}
+	if s.DEKDigest, err = a.DEKDigest(); err != nil {
+		return fail(err)
 	}
 	if err := s.Validate(); err != nil {
 		return fail(fmt.Errorf("cleanroom: access point %q: %w", a.Name, err))

@@ -2,6 +2,7 @@ package cleanroom
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/pem"
 	"reflect"
@@ -58,10 +59,12 @@ func TestEnvironmentRoundTrip(t *testing.T) {
 	plain.Mode, plain.DEK = "SSE", skr.SecretRef{}
 	cse := testSink()
 	cse.Mode = "CSE"
-	for _, s := range []SinkEnvironment{testSink(), plain, cse} {
+	pinned := testSink()
+	pinned.DEKDigest = sha256.Sum256([]byte("key"))
+	for _, s := range []SinkEnvironment{testSink(), plain, cse, pinned} {
 		value, err := s.Encode()
 		must(t, err)
-		if strings.Contains(value, `"dek"`) != (s.Mode != "SSE") || strings.Contains(value, "\n") {
+		if strings.Contains(value, `"dek"`) != (s.Mode != "SSE") || strings.Contains(value, `"dekSha256"`) != (s == pinned) || strings.Contains(value, "\n") {
 			t.Errorf("%s: %s", s.Mode, value)
 		}
 		if got, err := ParseSinkEnvironment(value); err != nil || got != s {
@@ -178,6 +181,12 @@ func TestSinkEnvironmentRefuses(t *testing.T) {
 		{"name of the data key", "dek: ", func(s *SinkEnvironment) { s.DEK.Name = "a/b" }},
 		{"vault of the data key", "dek: ", func(s *SinkEnvironment) { s.DEK.VaultURL = "http://v" }},
 		{"client of the data key", "dek: ", func(s *SinkEnvironment) { s.DEK.ClientID = "" }},
+		{"host", "not one of blob storage", func(s *SinkEnvironment) { s.ContainerURL = "https://evil.example/out" }},
+		{"host that begins well", "not one of blob storage", func(s *SinkEnvironment) { s.ContainerURL = "https://a.blob.core.windows.net.evil.example/out" }},
+		{"port", "not one of blob storage", func(s *SinkEnvironment) { s.ContainerURL = "https://a.blob.core.windows.net:444/out" }},
+		{"digest without key", "could be pinned", func(s *SinkEnvironment) {
+			s.Mode, s.DEK, s.DEKDigest = "SSE", skr.SecretRef{}, sha256.Sum256(nil)
+		}},
 		{"KEK", "dek: ", func(s *SinkEnvironment) { s.DEK.KEK = skr.KeyRef{} }},
 		{"attestation service", "dek: ", func(s *SinkEnvironment) { s.DEK.KEK.AttestationURL = "https://a/b" }},
 	}
@@ -192,8 +201,8 @@ func TestSinkEnvironmentRefuses(t *testing.T) {
 			t.Errorf("%s: encoded %q, %v", c.name, value, err)
 		}
 	}
-	if len(cases) != 26 {
-		t.Errorf("%d cases, want 26", len(cases))
+	if len(cases) != 30 {
+		t.Errorf("%d cases, want 30", len(cases))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/governance"
 	"github.com/cleanroom-go/sdk/internal/wirelog"
+	"github.com/cleanroom-go/sdk/skr"
 )
 
 const (
@@ -35,6 +36,8 @@ type agreed struct {
 	spec     *cleanroom.Specification
 	template *cleanroom.Template
 	deks     *cleanroom.DEKStore
+	keys     *cleanroom.Keys
+	policy   *skr.ReleasePolicy
 }
 
 func (a *agreed) must(errs ...error) {
@@ -103,13 +106,22 @@ func agree(t *testing.T, without ...string) *agreed {
 
 func (a *agreed) describe() {
 	a.Helper()
+	var err error
+	a.deks, err = cleanroom.OpenDEKStore(filepath.Join(a.TempDir(), "deks"))
+	a.must(err)
+	output, err := a.deks.Create(roomSink)
+	a.must(err)
+	defer output.Close()
+	logs, err := a.deks.Create("logs")
+	a.must(err)
+	logs.Close()
 	a.spec = cleanroom.NewSpecification()
 	a.must(
 		a.spec.AddIdentity("identity", a.party.IdentityID, a.party.TenantID, a.party.IssuerURL),
 		a.spec.SetKEK(cleanroom.KEKStore{Key: "kek", VaultURL: a.party.VaultURL, AttestationURL: attestationURL}),
 	)
 	a.must(
-		a.spec.AddDatasink(cleanroom.DatasinkOptions{Name: roomSink, ContainerURL: a.party.StorageURL + "/" + roomSink, Identity: "identity"}),
+		a.spec.AddDatasink(cleanroom.DatasinkOptions{Name: roomSink, ContainerURL: a.party.StorageURL + "/" + roomSink, Identity: "identity", DEKDigest: output.Digest()}),
 		a.spec.SetLogging(cleanroom.DatasinkOptions{ContainerURL: a.party.StorageURL + "/logs", Identity: "identity"}),
 	)
 	a.must(a.spec.AddApplication(cleanroom.ApplicationOptions{
@@ -136,21 +148,16 @@ func (a *agreed) provide() {
 
 	accepted, err := a.ledger.Contract(roomContract).CleanRoomPolicy(ctx)
 	a.must(err)
-	policy, err := cleanroom.ReleasePolicyFor(accepted, attestationURL)
-	a.must(err)
-	a.deks, err = cleanroom.OpenDEKStore(filepath.Join(a.TempDir(), "deks"))
+	a.policy, err = cleanroom.ReleasePolicyFor(accepted, attestationURL)
 	a.must(err)
 	names := []string{roomSink, cleanroom.ApplicationTelemetry}
 	for _, name := range names {
-		dek, err := a.deks.Create(a.point(name).Datastore())
-		a.must(err)
-		dek.Close()
 		_, err = a.sink(name).CreateContainer(ctx)
 		a.must(err)
 	}
-	keys, err := cleanroom.NewKeys(a.conn.Credential(), &cleanroom.KeysOptions{ClientOptions: a.conn.ClientOptions()})
+	a.keys, err = cleanroom.NewKeys(a.conn.Credential(), &cleanroom.KeysOptions{ClientOptions: a.conn.ClientOptions()})
 	a.must(err)
-	_, err = keys.WrapDEKs(ctx, a.spec, names, a.deks, policy)
+	_, err = a.keys.WrapDEKs(ctx, a.spec, names, a.deks, a.policy)
 	a.must(err)
 }
 

@@ -10,7 +10,9 @@ import (
 )
 
 // Output is one of the sinks that the parties gave to this application. Its
-// data key is unwrapped, so the first call costs the release of its KEK;
+// data key is unwrapped, so the first call costs the release of its KEK. If the
+// document pins the key and the vault holds another, that is a [*DeniedError]
+// by the check sink.dek-digest;
 // further calls return the same sink. [Room.Close] closes it.
 func (r *Room) Output(ctx context.Context, name string) (*datasink.Sink, error) {
 	op := fmt.Sprintf("cleanroom: output %q", shorten(name, 80))
@@ -104,6 +106,10 @@ func (r *Room) dek(ctx context.Context, env SinkEnvironment) (*datasink.DEK, err
 	dek, err := datasink.ParseDEK(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s holds no data key: %w", env.DEK, err)
+	}
+	if err := checkDEK(env, dek); err != nil {
+		dek.Close()
+		return nil, err
 	}
 	return dek, nil
 }

@@ -28,7 +28,8 @@ type PrivacyProxySettings struct {
 	ProxyType     ProxyType `yaml:"proxyType,required"`
 	ProxyMode     ProxyMode `yaml:"proxyMode,required"`
 	PrivacyPolicy *Policy   `yaml:"privacyPolicy"`
-	// Configuration of an access point holds EncryptionMode and KeyType.
+	// Configuration of an access point holds EncryptionMode, KeyType and, of
+	// this SDK alone, DekSha256; see [AccessPoint.DEKDigest].
 	Configuration     string             `yaml:"configuration"`
 	EncryptionSecrets *EncryptionSecrets `yaml:"encryptionSecrets"`
 	// EncryptionSecretAccessIdentity may read the vaults: a full copy.

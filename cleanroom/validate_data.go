@@ -33,8 +33,12 @@ func (v *validator) accessPoint(path string, a *AccessPoint, want AccessPointTyp
 	default:
 		v.copyOf(path+".identity", a.Identity)
 	}
-	if _, err := httpsURL(a.Store.Provider.URL); err != nil {
+	if u, err := httpsURL(a.Store.Provider.URL); err != nil {
 		v.fail("InvalidURL", path+".store.provider.url", err.Error(), "write the blob endpoint of the storage account")
+	} else if a.Store.Type == BlobResource {
+		if err := checkBlobHost(u); err != nil {
+			v.fail("UnknownStorageHost", path+".store.provider.url", err.Error()+": a token sent there opens every account of the identity", "write the blob endpoint of the storage account")
+		}
 	}
 	if a.Store.Type == BlobResource || a.Store.Type == DataLakeResource {
 		if err := checkContainer(a.Store.Name); err != nil {
@@ -51,9 +55,16 @@ func (v *validator) protection(path string, a *AccessPoint) {
 		v.fail("InvalidConfiguration", path+".configuration", err.Error(), "add the access point again")
 		return
 	}
+	digest, err := a.DEKDigest()
+	if err != nil {
+		v.fail("InvalidConfiguration", path+".configuration", err.Error(), "write the base64 of the SHA-256 of the data key, or leave it out")
+	}
 	secrets := a.Protection.EncryptionSecrets
 	switch mode {
 	case "SSE":
+		if digest != [32]byte{} {
+			v.fail("InvalidConfiguration", path+".configuration", "the mode SSE has no data key that could be pinned", "leave "+dekDigestConfig+" out")
+		}
 		return
 	case "CPK", "CSE":
 	default:
