@@ -83,6 +83,11 @@ func (s *Specification) SetKEK(store KEKStore) error {
 
 // AllowTCP lets applications connect to one address and port. The address is
 // an IP address: the room resolves no names.
+//
+// What is not listed is closed only where the sidecars' proxy enforces it. The
+// rooms of [Generate] have no proxy: there the list is what the parties agreed
+// on, nothing in the platform's policy holds an application to it, and each party
+// has to trust the application's image to keep to it.
 func (s *Specification) AllowTCP(ip string, port int) error {
 	const op = "allow TCP"
 	address, err := netip.ParseAddr(ip)

@@ -39,7 +39,8 @@ type GovernanceEnvironment struct {
 	Application string `json:"application,omitempty"`
 	// ContractID is the contract, and the subject of the room's tokens.
 	ContractID string `json:"contractId"`
-	// Endpoints are the addresses of the governance service, best first.
+	// Endpoints are the addresses of the governance service, best first:
+	// https://HOST[:PORT] without a path.
 	Endpoints []string `json:"endpoints"`
 	// ServiceCertificate is the PEM text of the only certificate under which
 	// an endpoint may answer.
@@ -155,8 +156,12 @@ func (g GovernanceEnvironment) Validate() error {
 		return errors.New("endpoints is empty; it names at least one address of the governance service")
 	}
 	for _, endpoint := range g.Endpoints {
-		if _, err := httpsURL(endpoint); err != nil {
+		u, err := httpsURL(endpoint)
+		if err != nil {
 			return fmt.Errorf("endpoints: %w", err)
+		}
+		if u.Path != "" && u.Path != "/" {
+			return fmt.Errorf("endpoints: %q goes on after the host; the governance service has no other address than its host and port", shorten(endpoint, 80))
 		}
 	}
 	return checkServiceCertificate(g.ServiceCertificate)

@@ -16,7 +16,7 @@ func testGovernance(t testing.TB) GovernanceEnvironment {
 	t.Helper()
 	return GovernanceEnvironment{
 		Application: "demo-app", ContractID: "collab1-db",
-		Endpoints:          []string{"https://collab.confidential-ledger.azure.com", "https://[2001:db8::1]:8443/base"},
+		Endpoints:          []string{"https://collab.confidential-ledger.azure.com", "https://[2001:db8::1]:8443"},
 		ServiceCertificate: string(testdata(t, "service.pem")),
 	}
 }

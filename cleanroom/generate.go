@@ -51,10 +51,12 @@ type Deployment struct {
 // application-telemetry. Those are blob containers in mode CPK or SSE: CSE, and
 // every other kind of store, is what the sidecars mount.
 //
-// No proxy stands in front of the applications of this form. A document with
-// network.http is refused, since nothing would enforce it; network.tcp and
-// network.dns are what the parties agreed on, and the program has to keep to
-// them.
+// # The network is not filtered
+//
+// No proxy stands in front of the applications of this form: they can connect
+// to any address. A document with network.http is refused, since nothing would
+// enforce it. network.tcp ([Specification.AllowTCP]) and network.dns are what
+// the parties agreed on, and only the program keeps to them: review its image.
 func Generate(s *Specification, opts GenerateOptions) (*Deployment, error) {
 	d, err := generate(s, &opts)
 	if err != nil {

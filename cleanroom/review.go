@@ -22,11 +22,14 @@ type ContractReview struct {
 	// Applications are those of others, with image, command and environment.
 	Applications []Application
 	// Network are what the room may reach besides, such as
-	// "tcp 203.0.113.7:443", "http outbound" or "dns".
+	// "tcp 203.0.113.7:443", "http outbound" or "dns", and what else the
+	// section adds, by its place in the document.
 	Network []string
-	// Governance are further services and telemetry, by their place in the
-	// document.
+	// Governance are further services, telemetry and settings, by their place
+	// in the document.
 	Governance []string
+
+	rest *Specification
 }
 
 var errForeignUse = errors.New("it belongs to another party")
@@ -42,48 +45,11 @@ func (s *Specification) ReviewFor(part *Specification) (*ContractReview, error) 
 	if err := s.Includes(part); err != nil {
 		return nil, err
 	}
-	rest, r := s.without(part)
-	if checks := foreignUses(rest, part); len(checks) > 0 {
+	r := s.beyond(part)
+	if checks := foreignUses(r.rest, part); len(checks) > 0 {
 		return nil, check.Denied("cleanroom: review contract", "this program", checks, nil)
 	}
 	return r, nil
-}
-
-// without is the contract less the part, and an account of it.
-func (s *Specification) without(part *Specification) (*Specification, *ContractReview) {
-	rest, r := &Specification{}, &ContractReview{}
-	for i := range s.Identities {
-		if v := &s.Identities[i]; part.identity(v.Name) == nil {
-			rest.Identities = append(rest.Identities, *v)
-			r.Identities = append(r.Identities, v.Name)
-		}
-	}
-	for i := range s.Datasources {
-		if v := &s.Datasources[i]; find(part.Datasources, v.Name, accessPointName) == nil {
-			rest.Datasources = append(rest.Datasources, *v)
-			r.Datasources = append(r.Datasources, v.Name)
-		}
-	}
-	for i := range s.Datasinks {
-		if v := &s.Datasinks[i]; find(part.Datasinks, v.Name, accessPointName) == nil {
-			rest.Datasinks = append(rest.Datasinks, *v)
-			r.Datasinks = append(r.Datasinks, v.Name)
-		}
-	}
-	for i := range s.Applications {
-		if v := &s.Applications[i]; find(part.Applications, v.Name, applicationName) == nil {
-			rest.Applications = append(rest.Applications, *v)
-			r.Applications = append(r.Applications, *v)
-		}
-	}
-	own := networkEntries(part.Network)
-	for _, entry := range networkEntries(s.Network) {
-		if !slices.Contains(own, entry) {
-			r.Network = append(r.Network, entry)
-		}
-	}
-	rest.Governance = s.Governance.without(part.Governance, r)
-	return rest, r
 }
 
 // networkEntries lists what a section opens.
@@ -108,56 +74,26 @@ func networkEntries(n *NetworkSettings) (list []string) {
 	return list
 }
 
-// without drops what part has as well; both may be nil.
-func (g *GovernanceSettings) without(part *GovernanceSettings, r *ContractReview) *GovernanceSettings {
-	if g == nil {
-		return nil
-	}
-	if part == nil {
-		part = &GovernanceSettings{}
-	}
-	rest := &GovernanceSettings{Telemetry: &Telemetry{}}
-	if !reflect.DeepEqual(g.Consent, part.Consent) && len(g.Consent) > 0 {
-		rest.Consent, r.Governance = g.Consent, append(r.Governance, "governance.consent")
-	}
-	if !reflect.DeepEqual(g.Audit, part.Audit) && len(g.Audit) > 0 {
-		rest.Audit, r.Governance = g.Audit, append(r.Governance, "governance.audit")
-	}
-	whole, own := g.Telemetry, part.Telemetry
-	if whole == nil {
-		whole = &Telemetry{}
-	}
-	if own == nil {
-		own = &Telemetry{}
-	}
-	if whole.Infrastructure != nil && own.Infrastructure == nil {
-		rest.Telemetry.Infrastructure, r.Governance = whole.Infrastructure, append(r.Governance, "governance.telemetry.infrastructure")
-	}
-	if whole.Application != nil && own.Application == nil {
-		rest.Telemetry.Application, r.Governance = whole.Application, append(r.Governance, "governance.telemetry.application")
-	}
-	return rest
-}
-
-// foreignUses has a failed check for each place in rest that names a client id
-// or a host of an account that belongs to part.
+// foreignUses has a failed check for each place in rest that names an identity
+// or an account that belongs to part.
 func foreignUses(rest, part *Specification) []Check {
 	owned := map[string]string{}
 	eachText(reflect.ValueOf(part), "", func(_, text string) {
-		if host := azureHost(text); host != "" {
-			owned[host] = "the account " + host
+		if account, host := azureAccount(text); account != "" {
+			owned[account] = "the account " + host
 		}
 	})
 	for _, i := range part.Identities {
 		if i.ClientID != "" {
-			owned[strings.ToLower(i.ClientID)] = "the identity " + i.Name
+			owned[plainID(i.ClientID)] = "the identity " + i.Name
 		}
 	}
 	var checks []Check
 	eachText(reflect.ValueOf(rest), "", func(path, text string) {
-		what, taken := owned[strings.ToLower(text)]
+		what, taken := owned[plainID(text)]
 		if !taken {
-			what, taken = owned[azureHost(text)]
+			account, _ := azureAccount(text)
+			what, taken = owned[account]
 		}
 		if taken {
 			checks = append(checks, Check{
@@ -169,19 +105,37 @@ func foreignUses(rest, part *Specification) []Check {
 	return checks
 }
 
-// azureHost is the host of a vault or a storage account, whose owner is the
-// party that names it; "" for all else, such as the attestation service that
-// both share.
-func azureHost(text string) string {
+// plainID is an id as Microsoft Entra compares it: the case does not count,
+// nor do the hyphens and braces of a GUID.
+func plainID(id string) string {
+	return strings.NewReplacer("-", "", "{", "", "}", "").Replace(strings.ToLower(strings.TrimSpace(id)))
+}
+
+// azureAccount names the vault or storage account that a URL is about, whose
+// owner is the party that has it in its document; "" for all else, such as the
+// attestation service that both share. One account has several host names: of
+// blobs and of files, of the secondary, of its private link, with a dot at the
+// end. They have the kind and the first label in common.
+func azureAccount(text string) (account, host string) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" {
-		return ""
+		return "", ""
 	}
-	host := strings.ToLower(u.Hostname())
-	if strings.Contains(host, ".vault.") || strings.Contains(host, ".managedhsm.") || strings.Contains(host, ".blob.") || strings.Contains(host, ".dfs.") {
-		return host
+	host = strings.TrimRight(strings.ToLower(u.Hostname()), ".")
+	label, rest, _ := strings.Cut(host, ".")
+	rest = "." + rest + "."
+	has := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(rest, p) })
 	}
-	return ""
+	switch {
+	case has(".vault"): // vault.azure.net and vaultcore.azure.net
+		return "vault " + label, host
+	case has(".managedhsm."):
+		return "hsm " + label, host
+	case has(".blob.", ".dfs.", ".file.", ".queue.", ".table.", ".web."):
+		return "storage " + strings.TrimSuffix(label, "-secondary"), host
+	}
+	return "", ""
 }
 
 // eachText visits every text of a document with its place.

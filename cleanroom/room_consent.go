@@ -30,7 +30,8 @@ func (r *Room) join(ctx context.Context, env GovernanceEnvironment, attester skr
 			Logger:             opts.Logger,
 		})
 		if err != nil {
-			return fmt.Errorf("cleanroom: enter room: %w", err)
+			failures = append(failures, err)
+			continue
 		}
 		status, err := client.Consent(ctx, governance.Execution)
 		var answered *governance.ServiceError

@@ -7,7 +7,8 @@ type SandboxSettings struct {
 	Configuration string      `yaml:"configuration"`
 }
 
-// NetworkSettings open the room: what is absent is closed. Presence counts,
+// NetworkSettings open the room: what is absent is closed, where the sidecars'
+// proxy enforces it; in the direct form of [Generate] nothing does. Presence counts,
 // not the enabled flag: the reference tools never read it, so that a document
 // with an object and enabled: false is refused by [Specification.Validate].
 type NetworkSettings struct {

@@ -129,7 +129,9 @@ func (v *validator) warn(id, path, message, remedy string) {
 	v.issues = append(v.issues, Issue{id, SeverityWarning, path, message, remedy})
 }
 
-// sandbox: this generation filters the network always.
+// sandbox: the reference tools of this generation have no room without one.
+// The sidecars filter the network then. The direct form of [Generate] has none,
+// and there the section network is a promise of the applications.
 func (v *validator) sandbox() {
 	if b := v.spec.Sandbox; b != nil && b.SandboxType == SandboxNone {
 		v.fail("UnsupportedSandbox", "sandbox.sandboxType", "a room without a sandbox does not exist any more", "remove the section and list what may be reached under network")
