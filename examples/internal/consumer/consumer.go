@@ -66,7 +66,7 @@ func (c *consumer) describe(ctx context.Context) error {
 	if err := s.SetKEK(cleanroom.KEKStore{Key: c.KEKName(), VaultURL: c.Vault, AttestationURL: c.Attestation}); err != nil {
 		return err
 	}
-	if err := s.AddDatasink(cleanroom.DatasinkOptions{Name: query.Output, ContainerURL: c.Storage + "/" + query.Output, Identity: c.IdentityName()}); err != nil {
+	if err := c.AddSink(ctx, s, query.Output, query.Output, s.AddDatasink); err != nil {
 		return err
 	}
 	if err := s.AddApplication(cleanroom.ApplicationOptions{
@@ -75,9 +75,6 @@ func (c *consumer) describe(ctx context.Context) error {
 		Environment: cleanroom.Environment{{Name: query.SecretVariable, Value: governance.SecretID(publisher, party.SecretName)}},
 		Datasinks:   cleanroom.Mounts{{Name: query.Output, Path: "/mnt/remote/output"}},
 	}); err != nil {
-		return err
-	}
-	if err := c.MakeSink(ctx, s, query.Output); err != nil {
 		return err
 	}
 	if err := c.WriteDocument(s); err != nil {

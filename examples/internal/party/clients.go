@@ -106,22 +106,25 @@ func (p *Party) Keys() (*cleanroom.Keys, error) {
 // DEKs are the party's data keys.
 func (p *Party) DEKs() (*cleanroom.DEKStore, error) { return cleanroom.OpenDEKStore(p.Own("deks")) }
 
-// MakeSink makes the data key and the container of a sink of the document. One
-// that is there stays as it is.
-func (p *Party) MakeSink(ctx context.Context, s *cleanroom.Specification, name string) error {
-	point, err := s.Sink(name)
-	if err != nil {
-		return err
-	}
+// AddSink makes the data key and the container of a sink, unless they are
+// there, and adds the sink to the document with add, one of its verbs. The
+// document pins the key: a room refuses another one that somebody has put into
+// the vault.
+func (p *Party) AddSink(ctx context.Context, s *cleanroom.Specification, name, container string, add func(cleanroom.DatasinkOptions) error) error {
 	deks, err := p.DEKs()
 	if err != nil {
 		return err
 	}
-	dek, err := deks.Create(point.Datastore())
-	switch {
-	case err == nil:
-		dek.Close()
-	case !errors.Is(err, fs.ErrExist):
+	dek, err := deks.Create(container)
+	if errors.Is(err, fs.ErrExist) {
+		dek, err = deks.Load(container)
+	}
+	if err != nil {
+		return err
+	}
+	defer dek.Close()
+	o := cleanroom.DatasinkOptions{Name: name, ContainerURL: p.Storage + "/" + container, Identity: p.IdentityName(), DEKDigest: dek.Digest()}
+	if err := add(o); err != nil {
 		return err
 	}
 	sink, err := p.Sink(s, name)

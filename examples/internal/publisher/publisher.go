@@ -64,10 +64,7 @@ func (p *publisher) describe(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.SetLogging(cleanroom.DatasinkOptions{ContainerURL: p.Storage + "/publisher-logs", Identity: p.IdentityName()}); err != nil {
-		return err
-	}
-	if err := p.MakeSink(ctx, s, cleanroom.ApplicationTelemetry); err != nil {
+	if err := p.AddSink(ctx, s, cleanroom.ApplicationTelemetry, "publisher-logs", s.SetLogging); err != nil {
 		return err
 	}
 	if err := p.WriteDocument(s); err != nil {
