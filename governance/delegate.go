@@ -104,24 +104,12 @@ func (r *RoomClient) SetDelegatePolicy(ctx context.Context, d Delegate, update P
 	if err != nil {
 		return fmt.Errorf("governance: %s: %w", op, err)
 	}
-	e, err := r.attest(ctx, op)
-	if err != nil {
-		return err
-	}
-	body, err := r.sign(data, e)
-	if err != nil {
-		return fmt.Errorf("governance: %s: %w", op, err)
-	}
-	c, err := call{op: op, method: http.MethodPut, path: r.path(below)}.withJSON(body)
-	if err != nil {
-		return err
-	}
-	_, _, err = r.wire.write(ctx, c)
+	_, err = r.writeSigned(ctx, call{op: op, method: http.MethodPut, path: r.path(below)}, data)
 	if err != nil && update.Type == PolicyRemove && wasRepeated(err) && removedBefore(err) {
 		// The first copy of this request took the values away.
 		return nil
 	}
-	return r.explain(err, e)
+	return err
 }
 
 // removedBefore recognises the service's refusal to remove what is not there.

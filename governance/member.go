@@ -156,3 +156,7 @@ func MemberID(cert *x509.Certificate) string {
 // same id; this predicts it, so that it can stand in a contract before the
 // secret exists.
 func SecretID(memberID, name string) string { return memberID + "_" + name }
+
+// CleanRoomID stands for the member id in the [SecretID] of what a room of the
+// contract stored; all rooms share it.
+const CleanRoomID = "cleanroom"

@@ -7,6 +7,8 @@ import "context"
 type Room interface {
 	// Secret reads a secret of the contract.
 	Secret(ctx context.Context, id string) ([]byte, error)
+	// PutSecret stores a secret for the rooms of the contract.
+	PutSecret(ctx context.Context, name, value string) (id string, err error)
 	// Token gets a token of the service's issuer.
 	Token(ctx context.Context, t TokenRequest) (string, error)
 	// Consent asks whether the members consent.

@@ -60,22 +60,8 @@ func (r *RoomClient) PutEvent(ctx context.Context, event any, opts *PutEventOpti
 	if err != nil {
 		return err
 	}
-	e, err := r.attest(ctx, op)
-	if err != nil {
-		return err
-	}
-	body, err := r.sign(data, e)
-	if err != nil {
-		return fmt.Errorf("governance: %s: %w", op, err)
-	}
-	c, err := call{op: op, method: http.MethodPut, path: r.path("/events"), query: strings.Join(query, "&")}.withJSON(body)
-	if err != nil {
-		return err
-	}
-	if _, _, err := r.wire.write(ctx, c); err != nil {
-		return r.explain(err, e)
-	}
-	return nil
+	_, err = r.writeSigned(ctx, call{op: op, method: http.MethodPut, path: r.path("/events"), query: strings.Join(query, "&")}, data)
+	return err
 }
 
 // sign uses RSA-PSS with SHA-256 and a salt of 32 bytes over the data itself.

@@ -3,6 +3,7 @@ package governance
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -25,6 +26,51 @@ func (r *RoomClient) Secret(ctx context.Context, id string) ([]byte, error) {
 	return r.encrypted(ctx, call{
 		op: fmt.Sprintf("read secret %s of %s", id, r.contractID), method: http.MethodPost, path: r.path("/secrets/" + id),
 	})
+}
+
+// PutSecret stores a secret for all rooms of the contract and returns the id
+// under which they read it, [SecretID] of [CleanRoomID]. It replaces an earlier
+// one of the name, whichever room stored that, and returns once it is committed.
+// No member can read it. What [ContractClient.PutSecret] does not send is not
+// sent here either; a room that the contract's policy does not describe is
+// refused with a [*DeniedError].
+//
+// Whoever holds a room's evidence and its public key can store secrets under
+// these ids: a room that reads one has the word of a room, not of a member.
+func (r *RoomClient) PutSecret(ctx context.Context, name, value string) (id string, err error) {
+	op := fmt.Sprintf("put secret %s of %s", name, r.contractID)
+	if err := checkSecretPut(op, name, value); err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(valueDoc{value})
+	if err != nil {
+		return "", fmt.Errorf("governance: %s: %w", op, err)
+	}
+	a, err := r.writeSigned(ctx, call{op: op, method: http.MethodPut, path: r.path("/secrets/" + name)}, data)
+	if err != nil {
+		return "", err
+	}
+	return a.secretID(op)
+}
+
+// writeSigned writes data signed by the room's key.
+func (r *RoomClient) writeSigned(ctx context.Context, c call, data []byte) (*answer, error) {
+	e, err := r.attest(ctx, c.op)
+	if err != nil {
+		return nil, err
+	}
+	body, err := r.sign(data, e)
+	if err != nil {
+		return nil, fmt.Errorf("governance: %s: %w", c.op, err)
+	}
+	if c, err = c.withJSON(body); err != nil {
+		return nil, err
+	}
+	a, _, err := r.wire.write(ctx, c)
+	if err != nil {
+		return nil, r.explain(err, e)
+	}
+	return a, nil
 }
 
 // encrypted sends evidence and opens the answer.

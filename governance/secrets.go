@@ -23,15 +23,10 @@ func (c *ContractClient) PutSecret(ctx context.Context, name string, value strin
 	if err != nil {
 		return "", err
 	}
-	if err := checkID("secret name", name); err != nil {
-		e := notSent(op, "InvalidResourceName", strings.TrimPrefix(err.Error(), "governance: "))
-		e.Remedy = "choose a name of A-Z a-z 0-9 . _ ~ : - that has at most 256 bytes"
-		return "", e
-	}
-	if err := checkSecret(op, value); err != nil {
+	if err := checkSecretPut(op, name, value); err != nil {
 		return "", err
 	}
-	req, err := call{op: op, method: http.MethodPut, path: path + "/secrets/" + name}.withJSON(map[string]string{"value": value})
+	req, err := call{op: op, method: http.MethodPut, path: path + "/secrets/" + name}.withJSON(valueDoc{value})
 	if err != nil {
 		return "", err
 	}
@@ -39,6 +34,16 @@ func (c *ContractClient) PutSecret(ctx context.Context, name string, value strin
 	if err != nil {
 		return "", err
 	}
+	return a.secretID(op)
+}
+
+// valueDoc is a secret as it is written, and as a sidecar reads it.
+type valueDoc struct {
+	Value string `json:"value"`
+}
+
+// secretID reads the answer to a secret that was stored.
+func (a *answer) secretID(op string) (string, error) {
 	var doc struct {
 		SecretID string `json:"secretId"`
 	}
@@ -49,6 +54,17 @@ func (c *ContractClient) PutSecret(ctx context.Context, name string, value strin
 		return "", fmt.Errorf("%w, sent by the service for %s", err, op)
 	}
 	return doc.SecretID, nil
+}
+
+// checkSecretPut refuses what the service would refuse, and names that a path
+// would change.
+func checkSecretPut(op, name, value string) error {
+	if err := checkID("secret name", name); err != nil {
+		e := notSent(op, "InvalidResourceName", strings.TrimPrefix(err.Error(), "governance: "))
+		e.Remedy = "choose a name of A-Z a-z 0-9 . _ ~ : - that has at most 256 bytes"
+		return e
+	}
+	return checkSecret(op, value)
 }
 
 // checkSecret never puts the value into an error.

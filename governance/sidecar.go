@@ -114,6 +114,23 @@ func (s *SidecarRoom) Secret(ctx context.Context, id string) ([]byte, error) {
 	return []byte(value), nil
 }
 
+// PutSecret implements [Room]. The sidecar waits for the commit.
+func (s *SidecarRoom) PutSecret(ctx context.Context, name, value string) (id string, err error) {
+	op := fmt.Sprintf("put secret %s of %s", name, s.contractID)
+	if err := checkSecretPut(op, name, value); err != nil {
+		return "", err
+	}
+	c, err := call{op: op, method: http.MethodPut, path: "/secrets/" + name}.withJSON(valueDoc{value})
+	if err != nil {
+		return "", err
+	}
+	a, err := s.wire.do(ctx, c)
+	if err != nil {
+		return "", s.explain(err)
+	}
+	return a.secretID(op)
+}
+
 // value reads an answer {"value"}.
 func (s *SidecarRoom) value(ctx context.Context, c call) (string, error) {
 	var doc struct {

@@ -59,7 +59,8 @@ func TestRoomBothWays(t *testing.T) {
 			_, secret := stranger.Secret(ctx, "name")
 			_, token := stranger.Token(ctx, governance.TokenRequest{TenantID: tenant})
 			_, consent := stranger.Consent(ctx, governance.Execution)
-			for _, err := range []error{secret, token, consent, stranger.PutEvent(ctx, struct{}{}, nil)} {
+			_, put := stranger.PutSecret(ctx, "name", "v")
+			for _, err := range []error{secret, put, token, consent, stranger.PutEvent(ctx, struct{}{}, nil)} {
 				d := wantDenied(t, err, "policy.match")
 				wantCode(t, d, "VerifySnpAttestationFailed")
 			}
@@ -80,6 +81,8 @@ func TestRoomBothWays(t *testing.T) {
 					t.Errorf("%q: %v", bad, err)
 				}
 			}
+
+			c.putSecrets(id, room)
 
 			for _, want := range []map[string]string{
 				{"sub": id, "aud": governance.TokenAudience, "iss": issuer},

@@ -36,6 +36,7 @@ func New(room *governance.RoomClient) *Sidecar {
 	s := &Sidecar{room: room, mux: http.NewServeMux()}
 	for pattern, serve := range map[string]func(*http.Request) (any, error){
 		"POST /secrets/{id}":          s.secret,
+		"PUT /secrets/{name}":         s.putSecret,
 		"POST /consentcheck/{option}": s.consent,
 		"POST /oauth/token":           s.token,
 		"PUT /events":                 s.event,
@@ -67,6 +68,20 @@ func (s *Sidecar) secret(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return value{string(plain)}, nil
+}
+
+func (s *Sidecar) putSecret(r *http.Request) (any, error) {
+	var body struct {
+		Value *string `json:"value"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Value == nil {
+		return nil, badRequest{Code: "ValueMissing", Message: "the body is no JSON object with a value"}
+	}
+	id, err := s.room.PutSecret(r.Context(), r.PathValue("name"), *body.Value)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"secretId": id}, nil
 }
 
 func (s *Sidecar) token(r *http.Request) (any, error) {
@@ -137,7 +152,12 @@ func refusal(err error) (int, errorBody) {
 	case errors.As(err, &own):
 		return http.StatusBadRequest, errorBody(own)
 	case errors.As(err, &service):
-		return service.StatusCode, errorBody{service.Code, service.Message, service.Details}
+		status := service.StatusCode
+		if status == 0 {
+			// The room client spared the service a refusal.
+			status = http.StatusBadRequest
+		}
+		return status, errorBody{service.Code, service.Message, service.Details}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return http.StatusInternalServerError, errorBody{Code: "TaskCanceledException", Message: "A task was canceled."}
 	}

@@ -40,6 +40,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		// The service keeps its status and code: it is not open yet.
 		{"POST", "/secrets/name", "", 404, `"code":"FrontendNotOpen"`},
+		{"PUT", "/secrets/name", `{"value":"v"}`, 404, `"code":"FrontendNotOpen"`},
 		{"POST", "/consentcheck/execution", "", 404, `"code":"FrontendNotOpen"`},
 		{"POST", "/oauth/token?sub=s&tenantId=t&aud=a", "", 404, `"code":"FrontendNotOpen"`},
 		{"PUT", "/events", `{"a":1}`, 404, `"code":"FrontendNotOpen"`},
@@ -49,6 +50,10 @@ func TestRefusals(t *testing.T) {
 		{"PUT", "/events", "[1]", 400, `"code":"InvalidInput"`},
 		{"PUT", "/events", "{", 400, `"code":"InvalidInput"`},
 		{"PUT", "/events", `{"a":"` + strings.Repeat("x", 1<<20) + `"}`, 400, `"code":"InvalidInput"`},
+		{"PUT", "/secrets/name", "", 400, `"code":"ValueMissing"`},
+		{"PUT", "/secrets/name", `{"value":""}`, 400, `"code":"ValueMissing"`},
+		{"PUT", "/secrets/name", `{"value":"` + strings.Repeat("x", 25601) + `"}`, 400, `"code":"ValueTooLarge"`},
+		{"PUT", "/secrets/name", `{"value":"` + strings.Repeat("x", 1<<20) + `"}`, 400, `"code":"ValueMissing"`},
 		// An exception in it.
 		{"POST", "/secrets/a%20b", "", 500, `Exception"`},
 		{"GET", "/secrets/name", "", 405, ""},
@@ -71,7 +76,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
-	if len(tests) != 13 {
+	if len(tests) != 18 {
 		t.Errorf("%d cases", len(tests))
 	}
 }
