@@ -229,7 +229,7 @@ func (s SinkEnvironment) Validate() error {
 	if _, _, err := splitContainerURL(s.ContainerURL); err != nil {
 		return err
 	}
-	if !directoryID.MatchString(s.ClientID) || !directoryID.MatchString(s.TenantID) {
+	if !applicationID.MatchString(s.ClientID) || !directoryID.MatchString(s.TenantID) {
 		return errors.New("clientId and tenantId name the identity that may use the container; both are GUIDs, the tenant's may be its domain name")
 	}
 	switch s.Mode {
@@ -250,8 +250,11 @@ func (s SinkEnvironment) Validate() error {
 	return nil
 }
 
-// directoryID is what can name an application or a tenant of Entra, and goes
-// into the address of a token request.
+// applicationID names an identity in one way only, so that it can be compared.
+var applicationID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+// directoryID is what can name a tenant of Entra, and goes into the address of
+// a token request.
 var directoryID = regexp.MustCompile(`^[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*$`)
 
 // SinkEnvironment is what a room program must be told about this access point.

@@ -168,6 +168,8 @@ func TestSinkEnvironmentRefuses(t *testing.T) {
 		{"escaped container", "blob container", func(s *SinkEnvironment) { s.ContainerURL = "https://a.blob.core.windows.net/%64ata" }},
 		{"signature", "https URL", func(s *SinkEnvironment) { s.ContainerURL += "?sig=x" }},
 		{"no client", "GUIDs", func(s *SinkEnvironment) { s.ClientID = "" }},
+		{"client without hyphens", "GUIDs", func(s *SinkEnvironment) { s.ClientID = strings.ReplaceAll(s.ClientID, "-", "") }},
+		{"client by a name", "GUIDs", func(s *SinkEnvironment) { s.ClientID = "app.example.onmicrosoft.com" }},
 		{"no tenant", "GUIDs", func(s *SinkEnvironment) { s.TenantID = "" }},
 		{"tenant is a path", "GUIDs", func(s *SinkEnvironment) { s.TenantID = "../common" }},
 		{"tenant is dots", "GUIDs", func(s *SinkEnvironment) { s.TenantID = ".." }},
@@ -201,8 +203,8 @@ func TestSinkEnvironmentRefuses(t *testing.T) {
 			t.Errorf("%s: encoded %q, %v", c.name, value, err)
 		}
 	}
-	if len(cases) != 30 {
-		t.Errorf("%d cases, want 30", len(cases))
+	if len(cases) != 32 {
+		t.Errorf("%d cases, want 32", len(cases))
 	}
 }
 

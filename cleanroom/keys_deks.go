@@ -19,7 +19,8 @@ import (
 // point's data store ([AccessPoint.Datastore]).
 //
 // All that can be checked is before the first call. Access points without a
-// data key, mode SSE, are refused, and so are two data stores whose keys would
+// data key, mode SSE, are refused, so is a key that is not the one the document
+// pins ([AccessPoint.DEKDigest]), and so are two data stores whose keys would
 // get one name: vaults do not tell upper from lower case, and the room would
 // read one with the other's key.
 //
@@ -81,7 +82,8 @@ type wrap struct {
 	name  string // of the access point
 	store string
 	ref   skr.SecretRef
-	like  *wrap // the earlier one of the same secret
+	pin   [32]byte // what the document says, zero if nothing
+	like  *wrap    // the earlier one of the same secret
 	raw   []byte
 }
 
@@ -97,6 +99,9 @@ func planWraps(s *Specification, names []string, policy *skr.ReleasePolicy) ([]*
 		w := &wrap{at: i, name: name, store: a.Datastore()}
 		if w.ref, err = a.DEK(); err == nil {
 			w.ref, err = w.ref.Normalize()
+		}
+		if err == nil {
+			w.pin, err = a.DEKDigest()
 		}
 		if err == nil && isManagedHSM(w.ref.VaultURL) {
 			err = fmt.Errorf("the secret %s: a Managed HSM holds keys only; name a key vault", w.ref)
@@ -131,7 +136,7 @@ func secretPlace(vaultURL, name string) string {
 }
 
 func (w *wrap) load(deks *DEKStore) error {
-	if w.like != nil {
+	if w.like != nil && w.pin == w.like.pin {
 		return nil
 	}
 	dek, err := deks.Load(w.store)
@@ -139,6 +144,9 @@ func (w *wrap) load(deks *DEKStore) error {
 		return err
 	}
 	defer dek.Close()
+	if w.pin != [32]byte{} && w.pin != dek.Digest() {
+		return fmt.Errorf("the key of the data store %q is not the one that the document pins: no room would take it; find the agreed key, or agree on a new document", w.store)
+	}
 	w.raw = dek.Clone()
 	return nil
 }

@@ -60,3 +60,16 @@ func TestOutputUnpinned(t *testing.T) {
 	_, err = room.Output(t.Context(), cleanroom.ApplicationTelemetry)
 	a.must(err, room.Close())
 }
+
+// TestWrapPinnedKey: a key that no room would take is not stored.
+func TestWrapPinnedKey(t *testing.T) {
+	a := agree(t)
+	own, err := cleanroom.OpenDEKStore(filepath.Join(a.TempDir(), "own"))
+	a.must(err)
+	dek, err := own.Create(a.point(roomSink).Datastore())
+	a.must(err)
+	dek.Close()
+	if _, err := a.keys.WrapDEKs(t.Context(), a.spec, []string{roomSink}, own, a.policy); err == nil || !strings.Contains(err.Error(), "document pins") {
+		t.Errorf("another key was wrapped: %v", err)
+	}
+}
