@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -97,6 +98,10 @@ func TestAuthority(t *testing.T) {
 		entra := w.entra(0)
 		w.intercept = func(rw http.ResponseWriter, r *http.Request) bool {
 			hosts[r.Host] = true
+			// The library asks the public authority what it knows of another.
+			if about, err := url.Parse(r.URL.Query().Get("authorization_endpoint")); err == nil && about.Host != "" {
+				hosts[about.Host] = true
+			}
 			return entra(rw, r)
 		}
 		o := w.options()
