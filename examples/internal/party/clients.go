@@ -131,6 +131,7 @@ func (p *Party) AddSink(ctx context.Context, s *cleanroom.Specification, name, c
 	if err != nil {
 		return err
 	}
+	defer sink.Close()
 	_, err = sink.CreateContainer(ctx)
 	return err
 }

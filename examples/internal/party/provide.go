@@ -119,6 +119,7 @@ func (p *Party) Download(ctx context.Context, sink, name string) (string, error)
 	if err != nil {
 		return "", err
 	}
+	defer from.Close()
 	to, err := datasink.NewWithBackend(datasink.Dir(p.Out), nil)
 	if err != nil {
 		return "", err
