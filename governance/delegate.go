@@ -93,20 +93,32 @@ type delegateDoc struct {
 // the contract's policy. Removing what is not there fails in the service.
 func (r *RoomClient) SetDelegatePolicy(ctx context.Context, d Delegate, update PolicyUpdate) error {
 	op := fmt.Sprintf("set policy of delegate %s of %s", d, r.contractID)
-	below, err := d.path()
+	below, data, err := d.update(op, update)
 	if err != nil {
 		return err
-	}
-	if err := checkUpdate(op, update); err != nil {
-		return err
-	}
-	data, err := json.Marshal(delegateDoc{update.Type, update.Type, update.PolicyType, update.Claims})
-	if err != nil {
-		return fmt.Errorf("governance: %s: %w", op, err)
 	}
 	_, err = r.writeSigned(ctx, call{op: op, method: http.MethodPut, path: r.path(below)}, data)
-	if err != nil && update.Type == PolicyRemove && wasRepeated(err) && removedBefore(err) {
-		// The first copy of this request took the values away.
+	return update.settled(err)
+}
+
+// update is where the delegate's policy is, and the text that changes it.
+func (d Delegate) update(op string, update PolicyUpdate) (below string, data []byte, err error) {
+	if below, err = d.path(); err != nil {
+		return "", nil, err
+	}
+	if err := checkUpdate(op, update); err != nil {
+		return "", nil, err
+	}
+	if data, err = json.Marshal(delegateDoc{update.Type, update.Type, update.PolicyType, update.Claims}); err != nil {
+		return "", nil, fmt.Errorf("governance: %s: %w", op, err)
+	}
+	return below, data, nil
+}
+
+// settled takes the refusal to remove for success if the first copy of the
+// request took the values away.
+func (u PolicyUpdate) settled(err error) error {
+	if err != nil && u.Type == PolicyRemove && wasRepeated(err) && removedBefore(err) {
 		return nil
 	}
 	return err

@@ -16,9 +16,15 @@ func (r *RoomClient) Document(ctx context.Context, id string) (*Document, error)
 	if err != nil {
 		return nil, err
 	}
-	v, err := parseDocument(plain)
+	return releasedDocument(op, r.contractID, id, plain)
+}
+
+// releasedDocument takes an answer that is the document with the id, accepted
+// for the contract.
+func releasedDocument(op, contractID, id string, answer []byte) (*Document, error) {
+	v, err := parseDocument(answer)
 	if err == nil {
-		err = r.checkAccepted(id, v.ID, v.ContractID, v.State)
+		err = checkReleased(contractID, id, v.ContractID, v.ID, v.State)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("governance: %s: %w", op, err)
@@ -33,12 +39,12 @@ func (r *RoomClient) acceptedDocument(ctx context.Context, op, collection, id st
 	return r.encrypted(ctx, call{op: op, method: http.MethodPost, path: r.path("/" + collection + "/accepted/" + id)})
 }
 
-// checkAccepted wants what a room may act on, and nothing else.
-func (r *RoomClient) checkAccepted(want, id, contractID, state string) error {
+// checkReleased wants what a room may act on, and nothing else.
+func checkReleased(wantContract, wantID, contractID, id, state string) error {
 	switch {
-	case id != want:
+	case id != wantID:
 		return fmt.Errorf("the service sent the document %q", cut(id, 80))
-	case contractID != r.contractID:
+	case contractID != wantContract:
 		return fmt.Errorf("the document belongs to the contract %q", cut(contractID, 80))
 	case state != DocumentAccepted:
 		return errors.New("the document is not accepted")

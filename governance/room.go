@@ -15,6 +15,19 @@ type Room interface {
 	Consent(ctx context.Context, o RuntimeOption) (*OptionStatus, error)
 	// PutEvent reports an event, any value that is a JSON object.
 	PutEvent(ctx context.Context, event any, opts *PutEventOptions) error
+	// Document reads a document that the members accepted for the contract.
+	Document(ctx context.Context, id string) (*Document, error)
+	// UserDocument reads a document that its approvers accepted for the
+	// contract.
+	UserDocument(ctx context.Context, id string) (*UserDocument, error)
+	// UserDocumentConsent asks whether a document's approvers consent.
+	UserDocumentConsent(ctx context.Context, id string, o RuntimeOption) (*OptionStatus, error)
+	// EndorsedCertificate gets a certificate of the contract's authority.
+	EndorsedCertificate(ctx context.Context, q CertificateRequest) (*EndorsedCertificate, error)
+	// Sign has the service sign a payload.
+	Sign(ctx context.Context, payload []byte) ([]byte, error)
+	// SetDelegatePolicy lets other workloads in, for one purpose.
+	SetDelegatePolicy(ctx context.Context, d Delegate, update PolicyUpdate) error
 }
 
 var _ Room = (*RoomClient)(nil)

@@ -114,7 +114,8 @@ func (s *SidecarRoom) Secret(ctx context.Context, id string) ([]byte, error) {
 	return []byte(value), nil
 }
 
-// PutSecret implements [Room]. The sidecar waits for the commit.
+// PutSecret implements [Room]. The sidecar answers when the service took the
+// secret; only for events it is known to wait for the commit.
 func (s *SidecarRoom) PutSecret(ctx context.Context, name, value string) (id string, err error) {
 	op := fmt.Sprintf("put secret %s of %s", name, s.contractID)
 	if err := checkSecretPut(op, name, value); err != nil {
@@ -185,12 +186,20 @@ func (s *SidecarRoom) Consent(ctx context.Context, o RuntimeOption) (*OptionStat
 	if err := checkID("runtime option", string(o)); err != nil {
 		return nil, err
 	}
-	var doc optionDoc
 	c := call{op: fmt.Sprintf("ask for consent to %s of %s", o, s.contractID), method: http.MethodPost, path: "/consentcheck/" + string(o)}
+	doc, err := s.askConsent(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return doc.status(s.contractID, o), nil
+}
+
+func (s *SidecarRoom) askConsent(ctx context.Context, c call) (*optionDoc, error) {
+	var doc optionDoc
 	if err := s.wire.read(ctx, c, &doc); err != nil {
 		return nil, s.explain(err)
 	}
-	return doc.status(s.contractID, o), nil
+	return &doc, nil
 }
 
 // PutEvent implements [Room]. The sidecar waits for the commit.

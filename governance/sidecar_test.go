@@ -34,6 +34,7 @@ func TestRoomBothWays(t *testing.T) {
 	c.accept(c.propose(c.consumer, governance.EnableOIDCIssuer("k")), c.both()...)
 	kid, err := c.consumer.OIDC().GenerateSigningKey(ctx)
 	c.check(err)
+	c.accept(c.propose(c.consumer, governance.EnableSigning("s")), c.both()...)
 	const issuer, other = "https://host/path", "https://other/path"
 	c.check(c.publisher.OIDC().SetIssuerURL(ctx, issuer))
 	jwks, err := c.publisher.OIDC().Keys(ctx)
@@ -60,7 +61,12 @@ func TestRoomBothWays(t *testing.T) {
 			_, token := stranger.Token(ctx, governance.TokenRequest{TenantID: tenant})
 			_, consent := stranger.Consent(ctx, governance.Execution)
 			_, put := stranger.PutSecret(ctx, "name", "v")
-			for _, err := range []error{secret, put, token, consent, stranger.PutEvent(ctx, struct{}{}, nil)} {
+			_, document := stranger.Document(ctx, id)
+			_, user := stranger.UserDocument(ctx, id)
+			_, userConsent := stranger.UserDocumentConsent(ctx, id, governance.Execution)
+			_, signature := stranger.Sign(ctx, []byte("payload"))
+			delegate := stranger.SetDelegatePolicy(ctx, governance.EventDelegate(), governance.HostDataPolicy("aa"))
+			for _, err := range []error{secret, put, token, consent, stranger.PutEvent(ctx, struct{}{}, nil), document, user, userConsent, signature, delegate} {
 				d := wantDenied(t, err, "policy.match")
 				wantCode(t, d, "VerifySnpAttestationFailed")
 			}
@@ -83,6 +89,10 @@ func TestRoomBothWays(t *testing.T) {
 			}
 
 			c.putSecrets(id, room)
+			c.readDocuments(id, room)
+			c.endorse(id, room, stranger)
+			c.signPayloads(room)
+			c.delegate(id, room)
 
 			for _, want := range []map[string]string{
 				{"sub": id, "aud": governance.TokenAudience, "iss": issuer},
@@ -180,7 +190,7 @@ func TestSidecarAddress(t *testing.T) {
 }
 
 // fakeSidecar answers as it likes.
-func fakeSidecar(t *testing.T, handler http.HandlerFunc) *governance.SidecarRoom {
+func fakeSidecar(t testing.TB, handler http.HandlerFunc) *governance.SidecarRoom {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

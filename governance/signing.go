@@ -73,7 +73,7 @@ func (s *SigningClient) Info(ctx context.Context) (*SigningInfo, error) {
 // signatureSalt is the length of the salt in bytes, which is fixed.
 const signatureSalt = 32
 
-// Verify verifies a signature of [RoomClient.Sign] over the payload: RSA-PSS
+// Verify verifies a signature of [Room].Sign over the payload: RSA-PSS
 // with SHA-256 and a salt of 32 bytes (RFC 8017, section 8.1).
 func (i *SigningInfo) Verify(payload, signature []byte) error {
 	const op = "governance: verify signature"
@@ -101,8 +101,8 @@ func (i *SigningInfo) Verify(payload, signature []byte) error {
 // what it is.
 func (r *RoomClient) Sign(ctx context.Context, payload []byte) ([]byte, error) {
 	op := "sign payload for " + r.contractID
-	if len(payload) == 0 {
-		return nil, errors.New("governance: " + op + ": the payload is empty")
+	if err := checkPayload(op, payload); err != nil {
+		return nil, err
 	}
 	e, err := r.attest(ctx, op)
 	if err != nil {
@@ -119,7 +119,18 @@ func (r *RoomClient) Sign(ctx context.Context, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := base64.StdEncoding.DecodeString(string(text))
+	return parseSignature(op, string(text))
+}
+
+func checkPayload(op string, payload []byte) error {
+	if len(payload) == 0 {
+		return errors.New("governance: " + op + ": the payload is empty")
+	}
+	return nil
+}
+
+func parseSignature(op, text string) ([]byte, error) {
+	signature, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(signature) == 0 {
 		return nil, errors.New("governance: " + op + ": the answer is no signature in base64")
 	}

@@ -14,9 +14,13 @@ func (r *RoomClient) UserDocument(ctx context.Context, id string) (*UserDocument
 	if err != nil {
 		return nil, err
 	}
-	v, err := parseUserDocument(plain)
+	return releasedUserDocument(op, r.contractID, id, plain)
+}
+
+func releasedUserDocument(op, contractID, id string, answer []byte) (*UserDocument, error) {
+	v, err := parseUserDocument(answer)
 	if err == nil {
-		err = r.checkAccepted(id, v.ID, v.ContractID, v.State)
+		err = checkReleased(contractID, id, v.ContractID, v.ID, v.State)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("governance: %s: %w", op, err)

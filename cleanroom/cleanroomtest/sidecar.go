@@ -2,6 +2,8 @@ package cleanroomtest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +26,12 @@ type Sidecar struct {
 	served chan struct{}
 	room   *governance.RoomClient
 	conn   *Conn
+
+	transport *http.Transport
 }
+
+// attestTime bounds making the evidence, which is local.
+const attestTime = 10 * time.Second
 
 // GovernanceSidecar starts the sidecar for the guest as a room of the contract,
 // in plain HTTP on loopback as in a room. Close it before the environment.
@@ -33,7 +40,18 @@ func (g *Guest) GovernanceSidecar(contractID string) (*Sidecar, error) {
 	if err != nil {
 		return nil, err
 	}
-	room, err := governance.NewRoomClient(g.env.LedgerURL(), contractID, roomAttester{g}, &governance.RoomClientOptions{
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(g.env.ServiceCertificate())
+	transport := &http.Transport{DialContext: conn.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}}
+	ctx, cancel := context.WithTimeout(context.Background(), attestTime)
+	defer cancel()
+	url := g.env.LedgerURL() + "/app/contracts/" + contractID
+	upstream, err := sidecar.NewUpstream(ctx, &http.Client{Transport: transport}, url, roomAttester{g})
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("cleanroomtest: %w", err)
+	}
+	room, err := governance.NewRoomClientWithEvidence(g.env.LedgerURL(), contractID, upstream.Key, upstream.Evidence, &governance.RoomClientOptions{
 		ServiceCertificate: g.env.ServiceCertificate(), DialContext: conn.DialContext, PollInterval: 5 * time.Millisecond,
 	})
 	if err != nil {
@@ -48,8 +66,8 @@ func (g *Guest) GovernanceSidecar(contractID string) (*Sidecar, error) {
 	}
 	s := &Sidecar{
 		URL:    "http://" + listener.Addr().String(),
-		server: &http.Server{Handler: sidecar.New(room), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)},
-		served: make(chan struct{}), room: room, conn: conn,
+		server: &http.Server{Handler: sidecar.New(room, upstream), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)},
+		served: make(chan struct{}), room: room, conn: conn, transport: transport,
 	}
 	go func() {
 		defer close(s.served)
@@ -63,6 +81,7 @@ func (s *Sidecar) Close() error {
 	err := s.server.Close()
 	<-s.served
 	s.room.Close()
+	s.transport.CloseIdleConnections()
 	s.conn.Close()
 	if err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("cleanroomtest: sidecar: %w", err)

@@ -1,6 +1,7 @@
 // Package sidecar emulates the governance sidecar of a clean room,
 // ccr-governance of release 8.0.0, as far as a room's program must have it:
-// secrets, tokens, consent and events. Its other paths answer 404.
+// secrets, tokens, consent, events, documents, certificates, signatures and
+// delegates. Its other paths answer 404.
 //
 // As the genuine one it listens without asking anybody who they are, takes no
 // body where none is needed, sets the times of tokens itself and returns from an
@@ -27,23 +28,37 @@ const maxBody = 1 << 20
 
 // Sidecar answers for one room; it is an [http.Handler].
 type Sidecar struct {
-	room *governance.RoomClient
-	mux  *http.ServeMux
+	room     *governance.RoomClient
+	upstream *Upstream
+	mux      *http.ServeMux
 }
 
 // New makes a sidecar of a room's own client, which stays the caller's to close.
-func New(room *governance.RoomClient) *Sidecar {
-	s := &Sidecar{room: room, mux: http.NewServeMux()}
+// The client has the key and the evidence of the upstream.
+func New(room *governance.RoomClient, upstream *Upstream) *Sidecar {
+	s := &Sidecar{room: room, upstream: upstream, mux: http.NewServeMux()}
 	for pattern, serve := range map[string]func(*http.Request) (any, error){
 		"POST /secrets/{id}":          s.secret,
 		"PUT /secrets/{name}":         s.putSecret,
 		"POST /consentcheck/{option}": s.consent,
 		"POST /oauth/token":           s.token,
 		"PUT /events":                 s.event,
+
+		"POST /memberdocuments/{id}":                     s.document("memberdocuments"),
+		"POST /userdocuments/{id}":                       s.document("userdocuments"),
+		"POST /userdocuments/{id}/consentcheck/{option}": s.documentConsent,
+		"POST /ca/generateEndorsedCert":                  s.endorsedCert,
+		"POST /signing/sign":                             s.sign,
+		"POST /cleanroompolicy/delegates/{type}/{id}":    s.delegate,
 	} {
 		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 			answer, err := serve(r)
+			var service *refused
+			if errors.As(err, &service) {
+				write(w, service.status, json.RawMessage(service.body))
+				return
+			}
 			if err != nil {
 				status, body := refusal(err)
 				write(w, status, map[string]any{"error": body})
@@ -100,14 +115,18 @@ func (s *Sidecar) token(r *http.Request) (any, error) {
 	return value{token}, nil
 }
 
-// consent gives the status object of the service, with a reason or with
-// proposals, as it depends on the option.
 func (s *Sidecar) consent(r *http.Request) (any, error) {
 	option := governance.RuntimeOption(r.PathValue("option"))
 	status, err := s.room.Consent(r.Context(), option)
 	if err != nil {
 		return nil, err
 	}
+	return statusObject(status), nil
+}
+
+// statusObject is that of the service, with a reason or with proposals, as it
+// depends on the option.
+func statusObject(status *governance.OptionStatus) map[string]any {
 	out := map[string]any{"status": "disabled"}
 	if status.Enabled {
 		out["status"] = "enabled"
@@ -118,10 +137,20 @@ func (s *Sidecar) consent(r *http.Request) (any, error) {
 	if status.ProposalIDs != nil {
 		out["proposalIds"] = status.ProposalIDs
 	}
-	return out, nil
+	return out
 }
 
 func (s *Sidecar) event(r *http.Request) (any, error) {
+	body, err := object(r)
+	if err != nil {
+		return nil, err
+	}
+	q := r.URL.Query()
+	return nil, s.room.PutEvent(r.Context(), json.RawMessage(body), &governance.PutEventOptions{ID: q.Get("id"), Scope: q.Get("scope")})
+}
+
+// object reads the body, which must be a JSON object.
+func object(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, badRequest{Code: "InvalidInput", Message: "the body is too long or incomplete"}
@@ -129,8 +158,7 @@ func (s *Sidecar) event(r *http.Request) (any, error) {
 	if body = bytes.TrimSpace(body); !json.Valid(body) || body[0] != '{' {
 		return nil, badRequest{Code: "InvalidInput", Message: "the body is not a JSON object"}
 	}
-	q := r.URL.Query()
-	return nil, s.room.PutEvent(r.Context(), json.RawMessage(body), &governance.PutEventOptions{ID: q.Get("id"), Scope: q.Get("scope")})
+	return body, nil
 }
 
 // badRequest is a refusal of the sidecar's own.

@@ -44,7 +44,16 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/consentcheck/execution", "", 404, `"code":"FrontendNotOpen"`},
 		{"POST", "/oauth/token?sub=s&tenantId=t&aud=a", "", 404, `"code":"FrontendNotOpen"`},
 		{"PUT", "/events", `{"a":1}`, 404, `"code":"FrontendNotOpen"`},
+		{"POST", "/memberdocuments/name", "", 404, `"code":"FrontendNotOpen"`},
+		{"POST", "/userdocuments/name", "", 404, `"code":"FrontendNotOpen"`},
+		{"POST", "/userdocuments/name/consentcheck/execution", "", 404, `"code":"FrontendNotOpen"`},
+		{"POST", "/ca/generateEndorsedCert", "{}", 404, `"code":"FrontendNotOpen"`},
+		{"POST", "/signing/sign", "{}", 404, `"code":"FrontendNotOpen"`},
+		{"POST", "/cleanroompolicy/delegates/events/writer", `{"type":"add","claims":{"x-ms-sevsnpvm-vmpl":0}}`, 404, `"code":"FrontendNotOpen"`},
 		// The sidecar's own.
+		{"POST", "/ca/generateEndorsedCert", "", 400, `"code":"InvalidInput"`},
+		{"POST", "/signing/sign", "[]", 400, `"code":"InvalidInput"`},
+		{"POST", "/cleanroompolicy/delegates/events/writer", `{"claims":1}`, 400, `"code":"InvalidInput"`},
 		{"POST", "/oauth/token?sub=s&aud=a", "", 400, `"code":"InvalidInput"`},
 		{"PUT", "/events", "", 400, `"code":"InvalidInput"`},
 		{"PUT", "/events", "[1]", 400, `"code":"InvalidInput"`},
@@ -76,7 +85,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
-	if len(tests) != 18 {
+	if len(tests) != 27 {
 		t.Errorf("%d cases", len(tests))
 	}
 }
