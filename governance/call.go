@@ -109,6 +109,14 @@ func (w *wire) sendTo(ctx context.Context, c call, host string, left int) (*answ
 	if c.query != "" {
 		target += "?" + c.query
 	}
+	if w.pin != nil {
+		pinning, release := connecting(ctx, left)
+		err := w.pin.ready(pinning, c.op, host)
+		release()
+		if err != nil {
+			return nil, err
+		}
+	}
 	limited, release := connecting(ctx, left)
 	defer release()
 	req, err := http.NewRequestWithContext(limited, c.method, target, bytes.NewReader(c.body))

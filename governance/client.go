@@ -12,9 +12,20 @@ import (
 // ClientOptions configures a [Client].
 type ClientOptions struct {
 	// ServiceCertificate is the certificate of the CCF service in PEM, from a
-	// channel that the caller trusts. It is required, and it alone decides
-	// which server is talked to.
+	// channel that the caller trusts. It, or its digest, is required, and it
+	// alone decides which server is talked to.
 	ServiceCertificate []byte
+	// ServiceCertificateDigest can be given in place of the certificate: the
+	// SHA-256 of its DER form, which the operator of the service reads off its
+	// own copy and hands out where what is short can be compared, for instance
+	//
+	//	openssl x509 -in service_cert.pem -outform der | sha256sum
+	//
+	// The first call then asks a node for the certificate, once and without
+	// showing who asks, and goes on only if the digest is right. A digest that
+	// was read from the service itself proves nothing. Zero means none; if the
+	// certificate is given too, they must agree.
+	ServiceCertificateDigest [32]byte
 	// Nodes are addresses of further nodes of the service, each
 	// https://host[:port] with a certificate of that name signed by the service
 	// certificate. One that does not answer, or has no primary, is passed over

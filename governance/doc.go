@@ -33,8 +33,8 @@
 //
 // # What is verified
 //
-// The server must chain to the service certificate that the caller gives, and
-// to nothing else; public authorities count for nothing. A redirect is followed
+// The server must chain to the service certificate that the caller gives, or
+// whose digest the caller gives, and to nothing else; public authorities count for nothing. A redirect is followed
 // to another node of the same service alone, and nothing but the node is taken
 // from it. A yes for a contract is given only after the actions, as they were
 // signed, were compared with the contract that the service shows. A signed text

@@ -169,7 +169,7 @@ func (c *Client) Receipt(ctx context.Context, transactionID string) (*Receipt, e
 			if err != nil {
 				return nil, fmt.Errorf("governance: %s: %w", op, err)
 			}
-			_, err = r.Verify(c.wire.service, &VerifyReceiptOptions{TransactionID: transactionID})
+			_, err = r.Verify(c.wire.pin.pem, &VerifyReceiptOptions{TransactionID: transactionID})
 			return r, err
 		}
 		if after := parseRetryAfter(a.header, time.Now()); after > 0 {

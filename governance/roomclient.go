@@ -20,14 +20,15 @@ import (
 // RoomClientOptions configures a [RoomClient]; the fields are those of
 // [ClientOptions].
 type RoomClientOptions struct {
-	// ServiceCertificate is required.
-	ServiceCertificate []byte
-	Nodes              []string
-	DialContext        func(ctx context.Context, network, addr string) (net.Conn, error)
-	Transport          func(http.RoundTripper) http.RoundTripper
-	EarlyReturn        bool
-	PollInterval       time.Duration
-	Logger             *slog.Logger
+	// ServiceCertificate or ServiceCertificateDigest is required.
+	ServiceCertificate       []byte
+	ServiceCertificateDigest [32]byte
+	Nodes                    []string
+	DialContext              func(ctx context.Context, network, addr string) (net.Conn, error)
+	Transport                func(http.RoundTripper) http.RoundTripper
+	EarlyReturn              bool
+	PollInterval             time.Duration
+	Logger                   *slog.Logger
 }
 
 // member copies the options by name: a field that only one of the two has must
@@ -37,7 +38,7 @@ func (o *RoomClientOptions) member() *ClientOptions {
 		return nil
 	}
 	return &ClientOptions{
-		ServiceCertificate: o.ServiceCertificate, Nodes: o.Nodes, DialContext: o.DialContext, Transport: o.Transport,
+		ServiceCertificate: o.ServiceCertificate, ServiceCertificateDigest: o.ServiceCertificateDigest, Nodes: o.Nodes, DialContext: o.DialContext, Transport: o.Transport,
 		EarlyReturn: o.EarlyReturn, PollInterval: o.PollInterval, Logger: o.Logger,
 	}
 }

@@ -1,7 +1,6 @@
 package governance
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -20,7 +19,8 @@ import (
 )
 
 // wire is one connection to one CCF service, shared by every call of a client.
-// It trusts the service certificate and nothing else.
+// It trusts the service certificate and nothing else: a public authority that
+// vouches for the host name counts for nothing here.
 type wire struct {
 	nodes     *nodes
 	host      string // of the endpoint, for texts
@@ -29,7 +29,7 @@ type wire struct {
 	transport *http.Transport
 	poll      time.Duration
 	log       *slog.Logger
-	service   []byte // certificate in PEM
+	pin       *pin // nil if plain
 	early     bool
 	pending   pending
 	// authorize, if any, adds who asks to each request.
@@ -59,7 +59,7 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 			hosts = append(hosts, host)
 		}
 	}
-	roots, err := servicePool(o.ServiceCertificate)
+	pin, err := newPin(o.ServiceCertificate, o.ServiceCertificateDigest, dialWith(o.DialContext))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 		// No Proxy: a proxy of the environment has no say in who carries votes
 		// and secrets, and DialContext is the way to use one on purpose.
-		TLSClientConfig: tlsConfig(roots, member),
+		TLSClientConfig: tlsConfig(pin.roots, member),
 	}
 	w := &wire{
 		nodes:     newNodes(hosts),
@@ -83,7 +83,7 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 		transport: t,
 		poll:      o.PollInterval,
 		log:       o.Logger,
-		service:   bytes.Clone(o.ServiceCertificate),
+		pin:       pin,
 		early:     o.EarlyReturn,
 		pause:     pause,
 	}
@@ -133,20 +133,6 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 
 // hostOf spells one node one way.
 func hostOf(u *url.URL) string { return strings.TrimSuffix(u.Host, ":443") }
-
-// servicePool holds the service certificate alone. A public authority that
-// vouches for the host name counts for nothing here.
-func servicePool(pemBytes []byte) (*x509.CertPool, error) {
-	certs, err := parseCertificates(pemBytes)
-	if err != nil {
-		return nil, fmt.Errorf("governance: service certificate: %w; it is the PEM text that the operator of the service hands out", err)
-	}
-	pool := x509.NewCertPool()
-	for _, c := range certs {
-		pool.AddCert(c)
-	}
-	return pool, nil
-}
 
 func parseCertificates(b []byte) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
