@@ -68,6 +68,6 @@
 // # Compatibility
 //
 // Release 8.0.0 of CGS and api-version 2024-07-01 of CCF's governance interface.
-// Earlier releases have other paths, and another binding of a room's key to its
-// evidence. Actions without a constructor can be written as an [Action].
+// Earlier releases are not supported: they have other paths and member data, ids
+// of secrets with a colon, and another binding of a room's key to its evidence. Actions without a constructor can be written as an [Action].
 package governance

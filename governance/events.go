@@ -10,7 +10,9 @@ import (
 	"time"
 )
 
-// Event is something that a clean room reported.
+// Event is something that a clean room reported. The room signed it, and the
+// service verified signature and evidence when it took it; it keeps neither, so
+// that a reader has the word of the service, whose certificate is pinned.
 type Event struct {
 	// ID is the contract's id unless the room chose another.
 	ID, Scope string
