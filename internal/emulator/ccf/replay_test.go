@@ -143,7 +143,7 @@ func newReplayer(t *testing.T) *replayer {
 			}
 			return nil // the recorded reports carry no signature
 		},
-		Now: func() time.Time { return r.clock },
+		now: func() time.Time { return r.clock },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -37,8 +37,9 @@ type Options struct {
 	// bytes, and PEM of VCEK, ASK, ARK) and, if uvm is not empty, the utility
 	// VM's endorsement. Required: a network without it would trust anything.
 	VerifyReport func(report, certificates, uvm []byte) error
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
+	// now is the clock; nil means time.Now. Only the replay of recordings sets
+	// it.
+	now func() time.Time
 }
 
 // Service is one CCF network with CGS, an [net/http.Handler].
@@ -72,7 +73,7 @@ func New(opts Options) (*Service, error) {
 	if len(opts.Genesis) == 0 {
 		return nil, errors.New("ccf: new network: Options.Genesis has no member")
 	}
-	s := &Service{verifyReport: opts.VerifyReport, now: opts.Now, loaded: map[string]bool{}}
+	s := &Service{verifyReport: opts.VerifyReport, now: opts.now, loaded: map[string]bool{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
