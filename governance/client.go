@@ -54,6 +54,7 @@ type ClientOptions struct {
 type Client struct {
 	wire   *wire
 	member *Member
+	now    func() time.Time // a field so that tests can have it wrong
 }
 
 // NewClient makes a client for the service at endpoint, https://host[:port].
@@ -66,7 +67,7 @@ func NewClient(endpoint string, member *Member, opts *ClientOptions) (*Client, e
 	if err != nil {
 		return nil, err
 	}
-	return &Client{wire: w, member: member}, nil
+	return &Client{wire: w, member: member, now: time.Now}, nil
 }
 
 // WaitCommitted returns once everything that the client wrote so far is

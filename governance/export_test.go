@@ -23,6 +23,11 @@ func SetMaxConnect(t interface{ Cleanup(func()) }, d time.Duration) {
 	t.Cleanup(func() { maxConnect = before })
 }
 
+// SetClock puts the clock of a client wrong by d.
+func SetClock(c *Client, d time.Duration) {
+	c.now = func() time.Time { return time.Now().Add(d) }
+}
+
 // HastenRoom is Hasten for a room.
 func HastenRoom(r *RoomClient) {
 	r.wire.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/cleanroom-go/sdk/internal/cose"
 )
@@ -22,7 +21,7 @@ func (c *Client) signed(op, path string, h cose.Header, payload any) (call, erro
 		}
 	}
 	h.KeyID = c.member.id
-	h.CreatedAt = time.Now().Unix()
+	h.CreatedAt = c.now().Unix()
 	msg, err := cose.Sign(c.member.key, h, body)
 	if err != nil {
 		return call{}, fmt.Errorf("governance: %s: %w", op, err)

@@ -46,8 +46,9 @@ func (s *suite) room(ctx context.Context, t *testing.T) {
 		_, secret := room.Secret(ctx, secretID)
 		_, token := room.Token(ctx, request)
 		_, consent := room.Consent(ctx, governance.Execution)
+		_, put := room.PutSecret(ctx, "roomsecret", "from outside")
 		event := room.PutEvent(ctx, map[string]string{"from": "outside"}, nil)
-		for _, err := range []error{secret, token, consent, event} {
+		for _, err := range []error{secret, token, consent, put, event} {
 			denies(t, err, id)
 			s.refuses(t, err, "VerifySnpAttestationFailed")
 		}
@@ -73,6 +74,7 @@ func (s *suite) room(ctx context.Context, t *testing.T) {
 	}
 	_, err = room.Secret(ctx, governance.SecretID(s.newcomer.Member().ID(), "unknown"))
 	s.refuses(t, err, "SecretNotFound")
+	s.roomSecret(ctx, t, room)
 	s.roomConsent(ctx, t, room)
 	s.token(ctx, t, room)
 	// The old value is taken away again, the room's own stays.
@@ -81,6 +83,19 @@ func (s *suite) room(ctx context.Context, t *testing.T) {
 	accept(ctx, t, p, s.both()...)
 	if _, err := room.Secret(ctx, secretID); err != nil {
 		t.Error(err)
+	}
+}
+
+// roomSecret has what a room stores for the others, beside a member's of the
+// same name.
+func (s *suite) roomSecret(ctx context.Context, t *testing.T, room *governance.RoomClient) {
+	for _, value := range []string{"first value", "\u00fc\x00\n"} {
+		id, err := room.PutSecret(ctx, "roomsecret", value)
+		check(t, err)
+		equal(t, "id of a room's secret", id, governance.SecretID(governance.CleanRoomID, "roomsecret"))
+		got, err := room.Secret(ctx, id)
+		check(t, err)
+		equal(t, "the room's secret", string(got), value)
 	}
 }
 
