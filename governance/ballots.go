@@ -65,23 +65,31 @@ func (p *ProposalClient) Ballots(ctx context.Context) ([]Ballot, error) {
 }
 
 func (p *ProposalClient) ballot(ctx context.Context, path, memberID string) (Vote, error) {
-	a, err := p.c.wire.do(ctx, call{
-		op: "read ballot of " + short(memberID), method: http.MethodGet,
-		path: path + "/ballots/" + memberID, query: apiQuery,
-	})
+	script, err := p.ballotScript(ctx, path, memberID)
 	if hasCode(err, "VoteNotFound") {
 		return VoteNone, nil
 	}
 	if err != nil {
 		return "", err
 	}
-	switch strings.TrimSpace(string(a.body)) {
+	switch strings.TrimSpace(script) {
 	case acceptBallot:
 		return VoteAccept, nil
 	case rejectBallot:
 		return VoteReject, nil
 	}
 	return VoteScript, nil
+}
+
+func (p *ProposalClient) ballotScript(ctx context.Context, path, memberID string) (string, error) {
+	a, err := p.c.wire.do(ctx, call{
+		op: "read ballot of " + short(memberID), method: http.MethodGet,
+		path: path + "/ballots/" + memberID, query: apiQuery,
+	})
+	if err != nil {
+		return "", err
+	}
+	return string(a.body), nil
 }
 
 // MissingVotes picks the ballots without which the proposal does not pass.

@@ -90,14 +90,23 @@ func (p *ProposalClient) Vote(ctx context.Context, accept bool) (*Proposal, erro
 	if !accept {
 		op, ballot = "reject proposal "+short(p.id), rejectBallot
 	}
+	v, err := p.submit(ctx, op, path, ballot)
+	if err != nil {
+		return p.ownEcho(ctx, accept, err)
+	}
+	return v, nil
+}
+
+// submit signs and sends a ballot.
+func (p *ProposalClient) submit(ctx context.Context, op, path, script string) (*Proposal, error) {
 	h := cose.Header{Type: cose.TypeBallot, ProposalID: p.id}
-	msg, err := p.c.signed(op, path+"/ballots/"+p.c.member.id+":submit", h, map[string]string{"ballot": ballot})
+	msg, err := p.c.signed(op, path+"/ballots/"+p.c.member.id+":submit", h, map[string]string{"ballot": script})
 	if err != nil {
 		return nil, err
 	}
 	a, _, err := p.c.wire.write(ctx, msg)
 	if err != nil {
-		return p.ownEcho(ctx, accept, err)
+		return nil, err
 	}
 	return p.answered(op, a)
 }
