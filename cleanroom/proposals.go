@@ -21,6 +21,33 @@ type Proposals struct {
 	// TemplateID, PolicyID, LoggingID and TelemetryID are the ids of the
 	// proposals; "" means that there is none.
 	TemplateID, PolicyID, LoggingID, TelemetryID string
+
+	// AcceptedTemplate and AcceptedPolicy are what is in force meanwhile; nil
+	// and without claims before the first acceptance. Logging and Telemetry
+	// say whether these exports are enabled.
+	AcceptedTemplate   json.RawMessage
+	AcceptedPolicy     governance.CleanRoomPolicy
+	Logging, Telemetry bool
+}
+
+// Standing is what the deployment would be if every open proposal were
+// accepted: the proposed template and policy, and where nothing is proposed the
+// accepted ones. Both are nil if there is neither.
+func (p *Proposals) Standing() (json.RawMessage, *governance.PolicyUpdate) {
+	template, policy := p.Template, &p.Policy
+	if p.TemplateID == "" {
+		template = p.AcceptedTemplate
+	}
+	if p.PolicyID == "" {
+		policy = nil
+		if len(p.AcceptedPolicy.Claims) > 0 {
+			policy = &governance.PolicyUpdate{Type: governance.PolicyAdd, Claims: map[string]any{}}
+			for name, values := range p.AcceptedPolicy.Claims {
+				policy.Claims[name] = values
+			}
+		}
+	}
+	return template, policy
 }
 
 // ReadProposals reads the open proposals about the deployment of a contract
@@ -57,7 +84,10 @@ func readProposals(ctx context.Context, ledger *governance.Client, contractID st
 	if err != nil {
 		return nil, err
 	}
-	p := &Proposals{}
+	p := &Proposals{AcceptedPolicy: *policy, Logging: logging.Enabled, Telemetry: telemetry.Enabled}
+	if string(spec.Data) != "{}" { // the service's word for none
+		p.AcceptedTemplate = spec.Data
+	}
 	for _, kind := range []struct {
 		ids  []string
 		id   *string

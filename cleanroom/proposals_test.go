@@ -20,6 +20,12 @@ func TestReadProposals(t *testing.T) {
 	if p.TemplateID+p.PolicyID+p.LoggingID+p.TelemetryID != "" || p.Template != nil {
 		t.Errorf("nothing is open: %+v", p)
 	}
+	inForce, claims := p.Standing()
+	accepted, err := cleanroom.ParseTemplate(inForce)
+	a.must(err)
+	if accepted.HostData() != a.template.HostData() || claims == nil || p.Logging {
+		t.Errorf("in force: %s, %+v, logging %t", accepted.HostData(), claims, p.Logging)
+	}
 	propose := func(actions ...governance.Action) string {
 		t.Helper()
 		proposal, err := a.ledger.Propose(ctx, actions...)
@@ -49,6 +55,9 @@ func TestReadProposals(t *testing.T) {
 	if string(p.Template) != string(template) || p.Policy.Type != governance.PolicyAdd || p.Policy.PolicyType != "snp-caci" ||
 		p.Policy.Claims[governance.ClaimHostData] != strings.Repeat("ab", 32) {
 		t.Errorf("%s, %+v", p.Template, p.Policy)
+	}
+	if standing, update := p.Standing(); string(standing) != string(template) || update.PolicyType != "snp-caci" {
+		t.Errorf("would be %s, %+v", standing, update)
 	}
 	withdraw(ids...)
 
@@ -103,5 +112,12 @@ func TestIncludes(t *testing.T) {
 	}
 	if err := whole.Includes(nil); err == nil {
 		t.Error("nothing is included")
+	}
+}
+
+// TestStandingOfNothing: before the first proposal there is neither.
+func TestStandingOfNothing(t *testing.T) {
+	if template, policy := new(cleanroom.Proposals).Standing(); template != nil || policy != nil {
+		t.Errorf("%s, %+v", template, policy)
 	}
 }

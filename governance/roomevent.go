@@ -44,13 +44,25 @@ type signDoc struct {
 // holds no data of the room. If the connection breaks at the wrong moment the
 // event can appear twice.
 func (r *RoomClient) PutEvent(ctx context.Context, event any, opts *PutEventOptions) error {
-	op := "put event of " + r.contractID
+	c, err := eventCall(r.contractID, event, opts)
+	if err != nil {
+		return err
+	}
+	data := c.body
+	c.path, c.body, c.contentType = r.path("/events"), nil, ""
+	_, err = r.writeSigned(ctx, c, data)
+	return err
+}
+
+// eventCall is the call that reports an event, as the sidecar takes it.
+func eventCall(contractID string, event any, opts *PutEventOptions) (call, error) {
+	op := "put event of " + contractID
 	data, err := json.Marshal(event)
 	if err != nil {
-		return fmt.Errorf("governance: %s: %w", op, err)
+		return call{}, fmt.Errorf("governance: %s: %w", op, err)
 	}
 	if !bytes.HasPrefix(data, []byte("{")) {
-		return fmt.Errorf("governance: %s: the event is no JSON object", op)
+		return call{}, fmt.Errorf("governance: %s: the event is no JSON object", op)
 	}
 	var o PutEventOptions
 	if opts != nil {
@@ -58,10 +70,9 @@ func (r *RoomClient) PutEvent(ctx context.Context, event any, opts *PutEventOpti
 	}
 	query, err := eventQuery(o.ID, o.Scope)
 	if err != nil {
-		return err
+		return call{}, err
 	}
-	_, err = r.writeSigned(ctx, call{op: op, method: http.MethodPut, path: r.path("/events"), query: strings.Join(query, "&")}, data)
-	return err
+	return call{op: op, method: http.MethodPut, path: "/events", query: strings.Join(query, "&"), body: data, contentType: "application/json"}, nil
 }
 
 // sign uses RSA-PSS with SHA-256 and a salt of 32 bytes over the data itself.

@@ -1,9 +1,7 @@
 package governance
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -204,23 +202,10 @@ func (s *SidecarRoom) askConsent(ctx context.Context, c call) (*optionDoc, error
 
 // PutEvent implements [Room]. The sidecar waits for the commit.
 func (s *SidecarRoom) PutEvent(ctx context.Context, event any, opts *PutEventOptions) error {
-	op := "put event of " + s.contractID
-	data, err := json.Marshal(event)
-	if err != nil {
-		return fmt.Errorf("governance: %s: %w", op, err)
-	}
-	if !bytes.HasPrefix(data, []byte("{")) {
-		return fmt.Errorf("governance: %s: the event is no JSON object", op)
-	}
-	var o PutEventOptions
-	if opts != nil {
-		o = *opts
-	}
-	query, err := eventQuery(o.ID, o.Scope)
+	c, err := eventCall(s.contractID, event, opts)
 	if err != nil {
 		return err
 	}
-	c := call{op: op, method: http.MethodPut, path: "/events", query: strings.Join(query, "&"), body: data, contentType: "application/json"}
 	if _, err := s.wire.do(ctx, c); err != nil {
 		return s.explain(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
@@ -53,16 +54,19 @@ func (p *Party) LetIn(ctx context.Context, other, otherTenant string) error {
 	if err != nil {
 		return err
 	}
-	cert, err := os.ReadFile(p.Certificate(other))
+	there, err := p.member(ctx, other)
 	if err != nil {
 		return err
 	}
-	if _, err := p.MemberID(ctx, other); err != nil {
-		err = p.Pass(ctx,
+	if there == nil {
+		cert, err := os.ReadFile(p.Certificate(other))
+		if err != nil {
+			return err
+		}
+		if err := p.Pass(ctx,
 			governance.SetMemberData(ledger.Member().ID(), governance.MemberData{Identifier: p.Name, TenantID: p.Tenant}),
 			governance.SetMember(cert, governance.MemberData{Identifier: other, TenantID: otherTenant}),
-		)
-		if err != nil {
+		); err != nil {
 			return err
 		}
 	}
@@ -112,20 +116,31 @@ func (p *Party) Pass(ctx context.Context, actions ...governance.Action) error {
 	return nil
 }
 
-// MemberID finds a member by the name in its data.
+// MemberID is the id of the member of that name.
 func (p *Party) MemberID(ctx context.Context, name string) (string, error) {
-	ledger, err := p.Governance()
+	m, err := p.member(ctx, name)
 	if err != nil {
 		return "", err
+	}
+	if m == nil {
+		return "", fmt.Errorf("the ledger has no member %s; the consumer lets it in with the step found", name)
+	}
+	return m.ID, nil
+}
+
+// member finds a member by the name in its data, nil if there is none.
+func (p *Party) member(ctx context.Context, name string) (*governance.MemberInfo, error) {
+	ledger, err := p.Governance()
+	if err != nil {
+		return nil, err
 	}
 	members, err := ledger.Members(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	for _, m := range members {
-		if m.Name() == name {
-			return m.ID, nil
-		}
+	i := slices.IndexFunc(members, func(m governance.MemberInfo) bool { return m.Name() == name })
+	if i < 0 {
+		return nil, nil
 	}
-	return "", fmt.Errorf("the ledger has no member %s", name)
+	return &members[i], nil
 }

@@ -2,7 +2,6 @@ package party
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -36,76 +35,27 @@ func (p *Party) ProposeDeployment(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, err := p.current(ctx, open)
-	if err != nil {
-		return err
-	}
+	template, policy := open.Standing()
 	contract := ledger.Contract(p.ContractID)
 	// What is open or accepted already is not proposed again: a step that was
 	// interrupted can be repeated.
-	if now.template == nil {
+	if template == nil {
 		if _, err := contract.ProposeDeploymentSpec(ctx, d.Template); err != nil {
 			return err
 		}
 	}
-	if now.policy == nil {
+	if policy == nil {
 		if _, err := contract.ProposeCleanRoomPolicy(ctx, d.GovernancePolicy); err != nil {
 			return err
 		}
 	}
-	if open.LoggingID == "" && !now.logging {
+	if open.LoggingID == "" && !open.Logging {
 		if _, err := contract.ProposeLogging(ctx); err != nil {
 			return err
 		}
 	}
 	p.Step(p.Name, "deployment template, clean room policy and logging proposed", 48, 49, 50)
 	return nil
-}
-
-// standing is what a contract's deployment is or would be: the open proposal,
-// else what was accepted, else nil.
-type standing struct {
-	template json.RawMessage
-	policy   *governance.PolicyUpdate
-	logging  bool // accepted
-}
-
-func (p *Party) current(ctx context.Context, open *cleanroom.Proposals) (*standing, error) {
-	ledger, err := p.Governance()
-	if err != nil {
-		return nil, err
-	}
-	contract := ledger.Contract(p.ContractID)
-	s := &standing{template: open.Template}
-	if open.TemplateID == "" {
-		spec, err := contract.DeploymentSpec(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if string(spec.Data) != "{}" {
-			s.template = spec.Data
-		}
-	}
-	if open.PolicyID != "" {
-		s.policy = &open.Policy
-	} else {
-		accepted, err := contract.CleanRoomPolicy(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if len(accepted.Claims) > 0 {
-			s.policy = &governance.PolicyUpdate{Type: governance.PolicyAdd, Claims: map[string]any{}}
-			for name, values := range accepted.Claims {
-				s.policy.Claims[name] = values
-			}
-		}
-	}
-	status, err := contract.Option(ctx, governance.Logging)
-	if err != nil {
-		return nil, err
-	}
-	s.logging = status.Enabled
-	return s, nil
 }
 
 // Retract withdraws the party's own open proposals of a deployment, to propose
@@ -152,15 +102,12 @@ func (p *Party) Approve(ctx context.Context, withhold bool) error {
 	if err != nil {
 		return err
 	}
-	now, err := p.current(ctx, proposals)
-	if err != nil {
-		return err
-	}
-	if now.template == nil || now.policy == nil {
+	template, policy := proposals.Standing()
+	if template == nil || policy == nil {
 		return fmt.Errorf("no deployment of contract %s is proposed yet", p.ContractID)
 	}
 	checks, err := cleanroom.VerifyProposals(cleanroom.VerifyInput{
-		Specification: spec, GenerateOptions: options, ProposedTemplate: now.template, ProposedPolicy: *now.policy,
+		Specification: spec, GenerateOptions: options, ProposedTemplate: template, ProposedPolicy: *policy,
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -160,7 +161,7 @@ func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
 	p.Storage, p.WebStorage = strings.TrimSuffix(p.Storage, "/"), strings.TrimSuffix(p.WebStorage, "/")
 	run := make([]Step, 0, p.flags.NArg())
 	for _, name := range p.flags.Args() {
-		i := indexStep(all, name)
+		i := slices.IndexFunc(all, func(s Step) bool { return s.Name == name })
 		if i < 0 {
 			return &UsageError{fmt.Errorf("%s: there is no step %q; %s -h lists them", p.Name, name, p.Name)}
 		}
@@ -202,15 +203,6 @@ func (p *Party) usage(all []Step) {
 	fmt.Fprintln(w, "\nflags:")
 	p.flags.PrintDefaults()
 	fmt.Fprintf(w, "\n%sexit codes: 0 done, 1 failed, 2 usage, 3 denied\n", p.Environment)
-}
-
-func indexStep(all []Step, name string) int {
-	for i, s := range all {
-		if s.Name == name {
-			return i
-		}
-	}
-	return -1
 }
 
 // Own is the name of a file in the party's own folder.
