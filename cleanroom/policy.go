@@ -126,7 +126,7 @@ func applicationPolicy(a *Application, env Environment, command []string, image 
 		Mounts: []policyMount{{
 			Destination: "/etc/resolv.conf",
 			Options:     []string{"rbind", "rshared", "rw"},
-			Source:      "sandbox:///tmp/atlas/resolvconf/.+",
+			Source:      "sandbox:///tmp/atlas/resolvconf/.+", // inside the platform's utility VM
 			Type:        "bind",
 		}},
 		Name:             a.Name,

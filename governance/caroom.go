@@ -29,15 +29,8 @@ func (r *RoomClient) EndorsedCertificate(ctx context.Context, q CertificateReque
 
 // signedCall sends data signed by the room's key, and opens the answer.
 func (r *RoomClient) signedCall(ctx context.Context, c call, data []byte) ([]byte, error) {
-	e, err := r.attest(ctx, c.op)
+	c, e, err := r.withSigned(ctx, c, data)
 	if err != nil {
-		return nil, err
-	}
-	body, err := r.sign(data, e)
-	if err != nil {
-		return nil, fmt.Errorf("governance: %s: %w", c.op, err)
-	}
-	if c, err = c.withJSON(body); err != nil {
 		return nil, err
 	}
 	return r.opened(ctx, c, e)

@@ -47,8 +47,12 @@ func (o *OIDCClient) Info(ctx context.Context) (*IssuerInfo, error) {
 // GenerateSigningKey makes the issuer's key inside the service and returns its
 // id. Doing it again returns the same.
 func (o *OIDCClient) GenerateSigningKey(ctx context.Context) (kid string, err error) {
-	const op = "generate the issuer's signing key"
-	a, _, err := o.c.wire.write(ctx, call{op: op, method: http.MethodPost, path: "/app/oidc/generateSigningKey"})
+	return o.c.wire.generateKey(ctx, "generate the issuer's signing key", "/app/oidc/generateSigningKey")
+}
+
+// generateKey has the service make one of its keys, and returns the key's id.
+func (w *wire) generateKey(ctx context.Context, op, path string) (kid string, err error) {
+	a, _, err := w.write(ctx, call{op: op, method: http.MethodPost, path: path})
 	if err != nil {
 		return "", err
 	}

@@ -55,15 +55,8 @@ func (r *RoomClient) PutSecret(ctx context.Context, name, value string) (id stri
 
 // writeSigned writes data signed by the room's key.
 func (r *RoomClient) writeSigned(ctx context.Context, c call, data []byte) (*answer, error) {
-	e, err := r.attest(ctx, c.op)
+	c, e, err := r.withSigned(ctx, c, data)
 	if err != nil {
-		return nil, err
-	}
-	body, err := r.sign(data, e)
-	if err != nil {
-		return nil, fmt.Errorf("governance: %s: %w", c.op, err)
-	}
-	if c, err = c.withJSON(body); err != nil {
 		return nil, err
 	}
 	a, _, err := r.wire.write(ctx, c)
@@ -71,6 +64,21 @@ func (r *RoomClient) writeSigned(ctx context.Context, c call, data []byte) (*ans
 		return nil, r.explain(err, e)
 	}
 	return a, nil
+}
+
+// withSigned gives a call the data, signed by the room's key, and the evidence
+// that names the key.
+func (r *RoomClient) withSigned(ctx context.Context, c call, data []byte) (call, *Evidence, error) {
+	e, err := r.attest(ctx, c.op)
+	if err != nil {
+		return call{}, nil, err
+	}
+	body, err := r.sign(data, e)
+	if err != nil {
+		return call{}, nil, fmt.Errorf("governance: %s: %w", c.op, err)
+	}
+	c, err = c.withJSON(body)
+	return c, e, err
 }
 
 // encrypted sends evidence and opens the answer.

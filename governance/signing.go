@@ -38,18 +38,7 @@ func RotateSigningKey() Action {
 // GenerateSigningKey makes the key (RSA, 2048 bits) inside the service and
 // returns its id. Doing it again returns the same.
 func (s *SigningClient) GenerateSigningKey(ctx context.Context) (kid string, err error) {
-	const op = "generate the signing key"
-	a, _, err := s.c.wire.write(ctx, call{op: op, method: http.MethodPost, path: "/app/signing/generateSigningKey"})
-	if err != nil {
-		return "", err
-	}
-	var doc struct {
-		KID string `json:"kid"`
-	}
-	if err := a.json(op, &doc); err != nil {
-		return "", err
-	}
-	return doc.KID, nil
+	return s.c.wire.generateKey(ctx, "generate the signing key", "/app/signing/generateSigningKey")
 }
 
 // SigningInfo is the state of the signing service.
