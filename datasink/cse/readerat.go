@@ -1,0 +1,146 @@
+package cse
+
+import (
+	"fmt"
+	"io"
+	"sync"
+)
+
+// ReaderAt decrypts any part of a stored message. A read costs the whole
+// chunks that it touches; the one used last is kept. It may be used by several
+// goroutines.
+type ReaderAt struct {
+	r      io.ReaderAt
+	c      *Cipher
+	report Report
+
+	mu   sync.Mutex
+	kept int64  // number of the chunk whose block is kept
+	held []byte // its buffer
+	free [][]byte
+}
+
+var _ io.ReaderAt = (*ReaderAt)(nil)
+
+// NewReaderAt opens the message of size bytes in r. It reads the trailer and
+// the last chunk and checks one against the other. The key is not kept.
+func NewReaderAt(r io.ReaderAt, size int64, key []byte, blockSize int) (*ReaderAt, error) {
+	c, err := NewCipher(key, blockSize)
+	if err != nil {
+		return nil, err
+	}
+	chunks, err := Chunks(size, blockSize)
+	if err != nil {
+		return nil, err
+	}
+	a := &ReaderAt{r: r, c: c, kept: -1}
+	if size == 0 {
+		return a, nil
+	}
+	tail := make([]byte, TrailerSize)
+	if chunks > 0 {
+		tail = make([]byte, c.ChunkSize()+TrailerSize)
+	}
+	if err := readFull(r, tail, size-int64(len(tail))); err != nil {
+		return nil, err
+	}
+	trailer := tail[len(tail)-TrailerSize:]
+	pad, err := padding(trailer, chunks, blockSize)
+	if err != nil || chunks == 0 {
+		return a, err
+	}
+	chunk := tail[:c.ChunkSize():c.ChunkSize()]
+	block, err := c.Open(chunks-1, chunk)
+	if err != nil {
+		return nil, err
+	}
+	a.report = newReport(chunks, pad, blockSize, block)
+	if _, err := cut(block, pad); err != nil {
+		return nil, err
+	}
+	a.kept, a.held = chunks-1, chunk
+	return a, nil
+}
+
+// Size is the length of the plaintext in bytes, by the trailer.
+func (a *ReaderAt) Size() int64 { return a.report.Size }
+
+// Report says what was seen of the end of the message.
+func (a *ReaderAt) Report() Report { return a.report }
+
+// ReadAt reads len(p) bytes at off. Of a part that cannot be opened it returns
+// what comes before it.
+func (a *ReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("cse: offset %d is negative", off)
+	}
+	if off >= a.Size() {
+		return 0, io.EOF
+	}
+	end := error(nil)
+	if int64(len(p)) > a.Size()-off {
+		p, end = p[:a.Size()-off], io.EOF
+	}
+	n := 0
+	for n < len(p) {
+		at := off + int64(n)
+		got, err := a.copyBlock(p[n:], at/int64(a.c.blockSize), int(at%int64(a.c.blockSize)))
+		if err != nil {
+			return n, err
+		}
+		n += got
+	}
+	return n, end
+}
+
+// copyBlock copies from the block number i.
+func (a *ReaderAt) copyBlock(p []byte, i int64, from int) (int, error) {
+	a.mu.Lock()
+	if a.kept == i {
+		defer a.mu.Unlock()
+		return copy(p, a.c.Block(a.held)[from:]), nil
+	}
+	var chunk []byte
+	if n := len(a.free); n > 0 {
+		chunk, a.free = a.free[n-1], a.free[:n-1]
+	}
+	a.mu.Unlock()
+	if chunk == nil {
+		chunk = make([]byte, a.c.ChunkSize())
+	}
+	err := readFull(a.r, chunk, i*int64(len(chunk)))
+	if err == nil {
+		_, err = a.c.Open(i, chunk)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil {
+		a.recycle(chunk)
+		return 0, err
+	}
+	if a.held != nil {
+		a.recycle(a.held)
+	}
+	a.kept, a.held = i, chunk
+	return copy(p, a.c.Block(chunk)[from:]), nil
+}
+
+// recycle keeps a buffer for the next chunk, but no more of them than two.
+func (a *ReaderAt) recycle(chunk []byte) {
+	if len(a.free) < 2 {
+		a.free = append(a.free, chunk)
+	}
+}
+
+// readFull reads exactly p. That r has less than the size it was given for is
+// a truncation.
+func readFull(r io.ReaderAt, p []byte, off int64) error {
+	n, err := r.ReadAt(p, off)
+	switch {
+	case n == len(p):
+		return nil
+	case err == io.EOF || err == nil:
+		return fmt.Errorf("cse: the message ends at offset %d: %w", off+int64(n), io.ErrUnexpectedEOF)
+	}
+	return err
+}
