@@ -46,6 +46,10 @@ var common struct {
 	env *cleanroomtest.Env
 	// Their connections end with the environment.
 	consumer, publisher *governance.Client
+	// users are the tests that it served, by name. With -count a test comes
+	// again and would find the contract of its name decided: the first to do so
+	// gets a new consortium, which serves the whole next round.
+	users map[string]testing.TB
 }
 
 func TestMain(m *testing.M) {
@@ -89,16 +93,22 @@ func commonConsortium(t testing.TB) (c *consortium, contractID string) {
 	t.Helper()
 	common.Lock()
 	defer common.Unlock()
-	if common.env == nil {
+	if before, again := common.users[t.Name()]; common.env == nil || again && before != t {
+		if common.env != nil {
+			if err := common.env.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		env, err := cleanroomtest.Start(context.Background(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		common.env = env
+		common.env, common.users = env, map[string]testing.TB{}
 		l := &ledger{t, env}
 		c := found(l, l.start(cleanroomtest.Consumer)[0])
 		common.consumer, common.publisher = c.consumer, c.publisher
 	}
+	common.users[t.Name()] = t
 	return &consortium{&ledger{t, common.env}, common.consumer, common.publisher}, strings.ReplaceAll(t.Name(), "/", "-")
 }
 
