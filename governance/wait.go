@@ -8,14 +8,21 @@ import (
 	"time"
 )
 
-// Wait returns once the proposal is decided. Anything but acceptance comes with
-// a [*DeniedError] beside the proposal; so does the end of the context, whose
+// ballotsWait bounds reading the ballots during a wait where the caller polls
+// more often than that.
+const ballotsWait = 500 * time.Millisecond
+
+// Wait returns once the proposal is decided: it looks after a few milliseconds,
+// then at growing intervals up to [ClientOptions].PollInterval, and ends with
+// the first look after the decision. Anything but acceptance comes with a
+// [*DeniedError] beside the proposal; so does the end of the context, whose
 // error it wraps: it then names the members whose votes are missing.
 func (p *ProposalClient) Wait(ctx context.Context) (*Proposal, error) {
 	op := "wait for proposal " + short(p.id)
 	b := newBackoff(p.c.wire.poll)
 	var seen *Proposal
 	var ballots []Ballot
+	known := -1 // how many ballots were cast when they were read
 	for {
 		v, err := p.outcome(ctx, p.c.wire.read)
 		switch {
@@ -28,16 +35,20 @@ func (p *ProposalClient) Wait(ctx context.Context) (*Proposal, error) {
 		case v.State != ProposalOpen:
 			return v, p.notAccepted(ctx, op, v)
 		}
+		seen = v
+		looked := time.Now()
 		// The list of ballots costs a request for each member: read it when a
 		// vote came in, and once at the start so that it is there when the
-		// context ends.
-		if seen == nil || seen.BallotCount != v.BallotCount {
-			if fresh, err := p.Ballots(ctx); err == nil {
-				ballots = fresh
+		// context ends. It only explains, and must not keep a decision from
+		// being noticed: its time is limited, and part of the pause.
+		if known != v.BallotCount {
+			limited, cancel := context.WithTimeout(ctx, max(p.c.wire.poll, ballotsWait))
+			if fresh, err := p.Ballots(limited); err == nil {
+				ballots, known = fresh, v.BallotCount
 			}
+			cancel()
 		}
-		seen = v
-		if err := p.c.wire.pause(ctx, max(b.step(), time.Millisecond)); err != nil {
+		if err := p.c.wire.pause(ctx, max(b.step()-time.Since(looked), time.Millisecond)); err != nil {
 			return seen, notDecided(op, seen, ballots, err)
 		}
 	}
