@@ -18,6 +18,9 @@ type Backend interface {
 	CreateContainer(ctx context.Context) (created bool, err error)
 	// Stat describes one blob with its metadata.
 	Stat(ctx context.Context, name string) (Item, error)
+	// ReadStart describes one blob and reads its first bytes into p, as many
+	// as there are, up to len(p), in one request if the place can.
+	ReadStart(ctx context.Context, name string, p []byte) (Item, int, error)
 	// ReadRange fills p with the bytes at off, which lie within the blob.
 	// It fails with [ErrChanged] if the blob's ETag is not etag any more.
 	ReadRange(ctx context.Context, name, etag string, p []byte, off int64) error
@@ -65,8 +68,14 @@ type UploadOptions struct {
 
 // Item describes a blob.
 type Item struct {
-	Name     string
-	Size     int64 // bytes
+	Name string
+	// Size is the number of bytes. What a [Reader] says is as authentic as
+	// the mode allows. What a listing says is the arithmetic of the stored
+	// length: exact in mode Sealed if the blob is sealed at all; in mode CSE,
+	// which pads, the greatest possible. A backend says what is stored.
+	Size int64
+	// Stored is the number of bytes that the backend holds. Sinks set it.
+	Stored   int64
 	ETag     string
 	Modified time.Time
 	// ContentType and Metadata are known to Stat; a listing may leave them

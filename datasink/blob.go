@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
@@ -96,18 +98,7 @@ func (b *blobBackend) Stat(ctx context.Context, name string) (Item, error) {
 	if err := b.key.confirm(p.EncryptionKeySHA256, p.IsServerEncrypted); err != nil {
 		return Item{}, err
 	}
-	if p.ContentLength == nil || *p.ContentLength < 0 || p.ETag == nil || *p.ETag == "" {
-		return Item{}, errors.New("the service did not say length and ETag")
-	}
-	item := Item{Name: name, Size: *p.ContentLength, ETag: string(*p.ETag), Metadata: lowerCase(p.Metadata)}
-	item.Directory = isDirectory(item.Metadata)
-	if p.LastModified != nil {
-		item.Modified = *p.LastModified
-	}
-	if p.ContentType != nil {
-		item.ContentType = *p.ContentType
-	}
-	return item, nil
+	return describeBlob(name, p.ContentLength, p.ETag, p.LastModified, p.ContentType, p.Metadata)
 }
 
 // lowerCase undoes what HTTP libraries do to the names of metadata.
@@ -119,6 +110,78 @@ func lowerCase(metadata map[string]*string) map[string]string {
 		}
 	}
 	return out
+}
+
+// ReadStart is one request, but for an empty blob, of which there is no range.
+func (b *blobBackend) ReadStart(ctx context.Context, name string, p []byte) (Item, int, error) {
+	key, err := b.key.info()
+	if err != nil {
+		return Item{}, 0, err
+	}
+	answer, err := b.client.NewBlobClient(name).DownloadStream(ctx, &blob.DownloadStreamOptions{
+		Range:   blob.HTTPRange{Count: int64(len(p))},
+		CPKInfo: key,
+	})
+	if bloberror.HasCode(err, bloberror.InvalidRange) || len(p) == 0 {
+		if err == nil {
+			answer.Body.Close()
+		}
+		item, err := b.Stat(ctx, name)
+		return item, 0, err
+	}
+	if err != nil {
+		return Item{}, 0, classify(err)
+	}
+	defer answer.Body.Close()
+	if err := b.key.confirm(answer.EncryptionKeySHA256, answer.IsServerEncrypted); err != nil {
+		return Item{}, 0, err
+	}
+	size, err := wholeLength(answer.ContentRange)
+	if err != nil {
+		return Item{}, 0, err
+	}
+	n := min(int64(len(p)), size)
+	if err := checkRange(answer.ContentRange, answer.ContentLength, 0, n); err != nil {
+		return Item{}, 0, err
+	}
+	item, err := describeBlob(name, &size, answer.ETag, answer.LastModified, answer.ContentType, answer.Metadata)
+	if err != nil {
+		return Item{}, 0, err
+	}
+	got, err := io.ReadFull(answer.Body, p[:n])
+	if err != nil && ctx.Err() == nil {
+		// The rest, and the retries, are those of any other range.
+		err = b.ReadRange(ctx, name, item.ETag, p[got:n], int64(got))
+	}
+	return item, int(n), err
+}
+
+// wholeLength reads the length of the blob from the head of one range of it.
+func wholeLength(contentRange *string) (int64, error) {
+	if contentRange != nil {
+		if _, after, ok := strings.Cut(*contentRange, "/"); ok {
+			if n, err := strconv.ParseInt(after, 10, 64); err == nil && n > 0 {
+				return n, nil
+			}
+		}
+	}
+	return 0, errors.New("the service did not say the length of the blob")
+}
+
+// describeBlob makes an item of the head of an answer.
+func describeBlob(name string, size *int64, etag *azcore.ETag, modified *time.Time, contentType *string, metadata map[string]*string) (Item, error) {
+	if size == nil || *size < 0 || etag == nil || *etag == "" {
+		return Item{}, errors.New("the service did not say length and ETag")
+	}
+	item := Item{Name: name, Size: *size, ETag: string(*etag), Metadata: lowerCase(metadata)}
+	item.Directory = isDirectory(item.Metadata)
+	if modified != nil {
+		item.Modified = *modified
+	}
+	if contentType != nil {
+		item.ContentType = *contentType
+	}
+	return item, nil
 }
 
 // List asks for one page of up to 5,000 names.

@@ -7,13 +7,14 @@ import (
 	"sync/atomic"
 )
 
-// Close forgets the sink's copy of the key. Every operation that begins later
+// Close forgets the sink's key. Every operation that begins later
 // fails with [fs.ErrClosed], those of its readers and writers too; a request
 // under way ends by itself or with its context. Closing again does nothing.
 func (s *Sink) Close() error {
 	if s.backend.closed.Swap(true) {
 		return nil
 	}
+	s.format.close()
 	if c, ok := s.backend.Backend.(io.Closer); ok {
 		return c.Close()
 	}
@@ -54,6 +55,13 @@ func (g *gate) ReadRange(ctx context.Context, name, etag string, p []byte, off i
 		return err
 	}
 	return g.Backend.ReadRange(ctx, name, etag, p, off)
+}
+
+func (g *gate) ReadStart(ctx context.Context, name string, p []byte) (Item, int, error) {
+	if err := g.check(); err != nil {
+		return Item{}, 0, err
+	}
+	return g.Backend.ReadStart(ctx, name, p)
 }
 
 func (g *gate) List(ctx context.Context, prefix, marker string) (Page, error) {

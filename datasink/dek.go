@@ -3,8 +3,10 @@ package datasink
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/cleanroom-go/sdk/internal/redact"
 )
@@ -19,11 +21,13 @@ type DEK struct {
 	// hold gives the bytes. It is a function because package fmt, asked for
 	// %s of a struct, prints what an unexported pointer in it points to.
 	hold func() *redact.Secret
+	// mode is that of the first sink which used the key, in this process.
+	mode func() *atomic.Pointer[Mode]
 }
 
 func newDEK(b []byte) *DEK {
-	secret := redact.New(b)
-	return &DEK{func() *redact.Secret { return secret }}
+	secret, mode := redact.New(b), new(atomic.Pointer[Mode])
+	return &DEK{func() *redact.Secret { return secret }, func() *atomic.Pointer[Mode] { return mode }}
 }
 
 // NewDEK makes a key from the system's random source.
@@ -70,6 +74,19 @@ func (k *DEK) Close() {
 	if k.hold != nil {
 		k.hold().Close()
 	}
+}
+
+// belong ties the key to a mode for life. Under CPK the service sees the key,
+// so one that was ever used for it must not seal, nor the reverse; and two
+// formats under one key could be taken for each other.
+func (k *DEK) belong(m Mode) error {
+	if k.closed() {
+		return errors.New("the DEK is closed")
+	}
+	if p := k.mode(); !p.CompareAndSwap(nil, &m) && *p.Load() != m {
+		return fmt.Errorf("the DEK belongs to mode %s, where it has been used: a key has one mode for life, make another for mode %s", *p.Load(), m)
+	}
+	return nil
 }
 
 func (k *DEK) closed() bool { return k.hold == nil || k.hold().Len() == 0 }

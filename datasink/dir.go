@@ -137,6 +137,15 @@ func (d *dir) ReadRange(ctx context.Context, name, etag string, p []byte, off in
 	return nil
 }
 
+func (d *dir) ReadStart(ctx context.Context, name string, p []byte) (Item, int, error) {
+	item, err := d.Stat(ctx, name)
+	if err != nil {
+		return Item{}, 0, err
+	}
+	p = p[:min(int64(len(p)), item.Size)]
+	return item, len(p), d.ReadRange(ctx, name, item.ETag, p, 0)
+}
+
 // List returns all names at once: a directory has no pages.
 func (d *dir) List(ctx context.Context, prefix, _ string) (Page, error) {
 	root, err := d.open(ctx)

@@ -29,6 +29,8 @@ type File struct {
 	Name string // of the blob
 	Path string // of the file, the target directory included
 	Size int64  // bytes
+	// Suspicion is that of [Assurance].
+	Suspicion string
 }
 
 // Download copies all blobs to files below a directory, which it makes if
@@ -80,7 +82,7 @@ func (s *Sink) planDownload(ctx context.Context, prefix string) ([]Item, error) 
 		if err != nil {
 			return nil, err
 		}
-		if trimmed, ok := strings.CutSuffix(item.Name, "/"); ok && item.Size == 0 {
+		if trimmed, ok := strings.CutSuffix(item.Name, "/"); ok && item.Stored == 0 {
 			item.Name, item.Directory = trimmed, true
 		}
 		if err := checkTarget(item.Name); err != nil {
@@ -97,7 +99,7 @@ func (s *Sink) planDownload(ctx context.Context, prefix string) ([]Item, error) 
 	for i := range items {
 		item := &items[i]
 		if directories[item.Name] && !item.Directory {
-			if item.Size > 0 {
+			if item.Stored > 0 {
 				return nil, s.fail("download", item.Name, fmt.Errorf("%w: it is a file, and a directory of other blobs", ErrName))
 			}
 			item.Directory = true // a marker, whether or not the listing says so
@@ -177,7 +179,7 @@ func (d *downloader) run(plan []Item) error {
 }
 
 func (d *downloader) work() {
-	buf := d.sink.buffer(d.sink.blockSize)
+	buf := d.sink.buffer(d.sink.format.room(d.sink.blockSize))
 	defer func() { d.sink.recycle(buf) }()
 	for {
 		select {
@@ -199,12 +201,14 @@ func (d *downloader) fetchItem(item Item, buf []byte) error {
 	if err != nil {
 		return err
 	}
+	var c *contents
 	if !item.Directory {
 		// Only now is it certain what the blob is: a listing has no metadata
 		// of blobs under a customer's key.
-		if item, err = d.sink.backend.Stat(d.ctx, item.Name); err != nil {
+		if c, err = d.sink.format.open(d.ctx, d.sink.backend, item); err != nil {
 			return err
 		}
+		item = c.item
 	}
 	if item.Directory {
 		return d.root.MkdirAll(file, 0o700)
@@ -220,7 +224,7 @@ func (d *downloader) fetchItem(item Item, buf []byte) error {
 		return err
 	}
 	defer part.discard()
-	if err := d.fill(part, item, buf); err != nil {
+	if err := d.fill(part, c, buf); err != nil {
 		return err
 	}
 	if err := part.sync(); err != nil {
@@ -231,22 +235,21 @@ func (d *downloader) fetchItem(item Item, buf []byte) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.files[item.Name] = File{Name: item.Name, Path: file, Size: item.Size}
+	d.files[item.Name] = File{Name: item.Name, Path: file, Size: item.Size, Suspicion: newAssurance(d.sink.mode, c.report).Suspicion}
 	return nil
 }
 
 // fill fetches all ranges of one file, here and in idle workers.
-func (d *downloader) fill(part *partial, item Item, buf []byte) error {
-	r := &Reader{sink: d.sink, item: item, ctx: d.ctx}
+func (d *downloader) fill(part *partial, c *contents, buf []byte) error {
+	item := c.item
 	progress := meter{tell: d.tell, p: Progress{Name: item.Name, Total: item.Size}}
 	var (
 		away  sync.WaitGroup
 		mu    sync.Mutex
 		first error
 	)
-	fetch := func(buf []byte, off int64) {
-		block := buf[:min(int64(len(buf)), item.Size-off)]
-		err := r.fetch(d.ctx, block, off)
+	fetch := func(buf []byte, off, n int64) {
+		block, err := c.read(d.ctx, buf[:cap(buf)], off, n)
 		if err == nil {
 			_, err = part.f.WriteAt(block, off)
 		}
@@ -261,12 +264,14 @@ func (d *downloader) fill(part *partial, item Item, buf []byte) error {
 			d.cancel(d.sink.fail("download", item.Name, err))
 		}
 	}
-	for off := int64(0); off < item.Size && d.ctx.Err() == nil; off += int64(len(buf)) {
+	for off := int64(0); off < item.Size && d.ctx.Err() == nil; {
+		n, at := c.piece(off, item.Size, d.sink.blockSize), off
+		off += n
 		away.Add(1)
 		select {
-		case d.ranges <- func(buf []byte) { defer away.Done(); fetch(buf, off) }:
+		case d.ranges <- func(buf []byte) { defer away.Done(); fetch(buf, at, n) }:
 		default:
-			fetch(buf, off)
+			fetch(buf, at, n)
 			away.Done()
 		}
 	}

@@ -24,6 +24,10 @@ var (
 	// another, or it has a key and the sink has none, or the reverse; or
 	// that the service did not confirm the key.
 	ErrKey = errors.New("the blob is not under this sink's key")
+	// ErrDamaged means that what is stored is not what was written: a byte, the
+	// order, the length or the place is another. Modes CSE and Sealed find it;
+	// no byte of a damaged chunk is handed out.
+	ErrDamaged = errors.New("what is stored is damaged")
 	// ErrName means that a name cannot be that of a blob, or that a blob's
 	// name cannot be that of a file.
 	ErrName = errors.New("the name cannot be used")
@@ -116,6 +120,8 @@ func remedy(err error) string {
 	switch {
 	case errors.Is(err, ErrConflict):
 		return "look at the blob that is there now and write again if it is still right to"
+	case errors.Is(err, ErrDamaged):
+		return "do not use the blob; have it written again"
 	case errors.Is(err, ErrChanged):
 		return "open the blob again"
 	case errors.Is(err, ErrUncertain):

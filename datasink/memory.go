@@ -76,6 +76,11 @@ func (m *memory) ReadRange(ctx context.Context, name, etag string, p []byte, off
 	return nil
 }
 
+func (m *memory) ReadStart(ctx context.Context, name string, p []byte) (Item, int, error) {
+	b, err := m.find(ctx, name)
+	return b.item, copy(p, b.data), err
+}
+
 func (m *memory) List(ctx context.Context, prefix, marker string) (Page, error) {
 	if err := ctx.Err(); err != nil {
 		return Page{}, err

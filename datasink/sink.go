@@ -14,6 +14,7 @@ import (
 // taking all memory.
 const (
 	defaultBlockSize = 8 << 20
+	defaultChunkSize = 16 << 20 // of mode CSE, and its blocks
 	defaultStreams   = 4
 	maxBlockSize     = 1 << 30 // the service takes 4,000 MiB; a 32-bit int does not
 	maxStreams       = 256
@@ -27,12 +28,22 @@ type Options struct {
 	// *http.Client, bodies are not logged, and neither is a key.
 	azcore.ClientOptions
 	// Mode says who encrypts. [New] insists on one; zero means SSE on the
-	// other backends, which can do nothing else.
+	// other backends, which cannot do CPK.
 	Mode Mode
-	// DEK is the key of mode CPK. The sink keeps a copy.
+	// DEK is the key of modes CPK, CSE and Sealed. The sink keeps what it
+	// needs of it.
 	DEK *DEK
-	// BlockSize is the number of bytes staged at once. Zero means 8 MiB. It
-	// is raised where a known length would need more than 50,000 blocks.
+	// Contract and Datasink are the id of the contract and the name of the
+	// datasink, to which mode Sealed binds the blobs: a blob opens only in a
+	// sink of the same two, and under its own name. Other modes ignore them.
+	Contract, Datasink string
+	// ChunkSize is the number of bytes in a chunk of mode CSE, on which
+	// writers and readers agree. Zero means 16 MiB, as in releases from 2026
+	// on; those before have 4 MiB.
+	ChunkSize int
+	// BlockSize is the number of bytes staged at once. Zero means 8 MiB, and
+	// 16 MiB in mode CSE, whose blobs a mount may want to change. It is
+	// raised where a known length would need more than 50,000 blocks.
 	BlockSize int
 	// Streams is the number of blocks in flight. Zero means 4. A write holds
 	// Streams+1 blocks in memory, whatever its length.
@@ -59,6 +70,7 @@ type Progress struct {
 type Sink struct {
 	backend   *gate
 	mode      Mode
+	format    format
 	blockSize int
 	streams   int
 	progress  func(Progress)
@@ -85,7 +97,8 @@ func New(containerURL string, cred azcore.TokenCredential, opts *Options) (*Sink
 }
 
 // NewWithBackend returns a sink on another backend, such as [Dir] or
-// [Memory]. These hold plain bytes: a key that would be ignored is refused.
+// [Memory]. These hold what this package stores, in mode SSE the plain bytes;
+// mode CPK, whose key they would ignore, is refused.
 func NewWithBackend(b Backend, opts *Options) (*Sink, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -93,11 +106,15 @@ func NewWithBackend(b Backend, opts *Options) (*Sink, error) {
 	if b == nil {
 		return nil, errors.New("datasink: new sink: no backend")
 	}
-	if opts.Mode == CPK || opts.DEK != nil {
+	mode := opts.Mode
+	if mode == "" {
+		mode = SSE
+	}
+	if mode == CPK {
 		return nil, fmt.Errorf("datasink: new sink in %s: only a blob container can apply a customer's key", b)
 	}
-	if opts.Mode != "" && opts.Mode != SSE {
-		return nil, fmt.Errorf("datasink: new sink in %s: mode %q is unknown", b, string(opts.Mode))
+	if err := mode.check(opts.DEK); err != nil {
+		return nil, fmt.Errorf("datasink: new sink in %s: %w", b, err)
 	}
 	return newSink(b, opts)
 }
@@ -109,6 +126,9 @@ func newSink(b Backend, opts *Options) (*Sink, error) {
 	}
 	if s.blockSize == 0 {
 		s.blockSize = defaultBlockSize
+		if s.mode == CSE {
+			s.blockSize = defaultChunkSize
+		}
 	}
 	if s.streams == 0 {
 		s.streams = defaultStreams
@@ -119,8 +139,12 @@ func newSink(b Backend, opts *Options) (*Sink, error) {
 	if s.streams < 0 || s.streams > maxStreams {
 		return nil, fmt.Errorf("datasink: new sink in %s: %d streams are not within 1 and %d", b, s.streams, maxStreams)
 	}
+	var err error
+	if s.format, err = newFormat(opts); err != nil {
+		return nil, fmt.Errorf("datasink: new sink in %s: %w", b, err)
+	}
 	s.buffers.New = func() any {
-		buf := make([]byte, s.blockSize)
+		buf := make([]byte, s.blockSize, s.blockSize+s.format.slack())
 		return &buf
 	}
 	return s, nil
@@ -129,7 +153,7 @@ func newSink(b Backend, opts *Options) (*Sink, error) {
 // String names the sink's place: the container's URL, or the backend.
 func (s *Sink) String() string { return s.backend.String() }
 
-// Mode says who encrypts.
+// Mode says who encrypts, and how.
 func (s *Sink) Mode() Mode { return s.mode }
 
 // Backend is the place itself.
@@ -142,17 +166,19 @@ func (s *Sink) CreateContainer(ctx context.Context) (created bool, err error) {
 	return created, s.fail("create container", "", err)
 }
 
-// Stat describes one blob, with its metadata.
+// Stat describes one blob, with its metadata. Nothing is opened, so in modes
+// CSE and Sealed the size is arithmetic: see [Item].
 func (s *Sink) Stat(ctx context.Context, name string) (Item, error) {
 	if err := checkName(name); err != nil {
 		return Item{}, s.fail("stat", name, err)
 	}
 	item, err := s.backend.Stat(ctx, name)
-	return item, s.fail("stat", name, err)
+	return s.measure(item), s.fail("stat", name, err)
 }
 
 // List yields all blobs in the order of their names' bytes, page by page as
-// the loop goes on. After an error it ends. Sizes are the service's word.
+// the loop goes on. After an error it ends. Sizes are the service's word, and
+// arithmetic: see [Item].
 func (s *Sink) List(ctx context.Context) iter.Seq2[Item, error] {
 	return s.list(ctx, "")
 }
@@ -166,7 +192,7 @@ func (s *Sink) list(ctx context.Context, prefix string) iter.Seq2[Item, error] {
 				return
 			}
 			for _, item := range page.Items {
-				if !yield(item, nil) {
+				if !yield(s.measure(item), nil) {
 					return
 				}
 			}
@@ -180,6 +206,13 @@ func (s *Sink) list(ctx context.Context, prefix string) iter.Seq2[Item, error] {
 			marker = page.Next
 		}
 	}
+}
+
+// measure tells the bytes from what is stored of them.
+func (s *Sink) measure(item Item) Item {
+	item.Stored = item.Size
+	item.Size = s.format.plain(item.Stored)
+	return item
 }
 
 // Remove deletes a blob. It is an error ([fs.ErrNotExist]) if there is none.

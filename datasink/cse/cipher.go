@@ -70,7 +70,7 @@ func (c *Cipher) ChunkSize() int { return c.blockSize + Overhead }
 
 // Block is the place of the plaintext within a chunk's buffer, before Seal and
 // after Open.
-func (c *Cipher) Block(chunk []byte) []byte { return chunk[nonceSize : nonceSize+c.blockSize] }
+func (c *Cipher) Block(chunk []byte) []byte { return chunk[NonceSize : NonceSize+c.blockSize] }
 
 // Seal turns a buffer of [Cipher.ChunkSize] bytes whose [Cipher.Block] is
 // plaintext into the stored chunk. It makes no allocation.
@@ -78,7 +78,7 @@ func (c *Cipher) Seal(chunk []byte) error {
 	if len(chunk) != c.ChunkSize() {
 		return fmt.Errorf("cse: a chunk of %d bytes, want %d", len(chunk), c.ChunkSize())
 	}
-	nonce := chunk[:nonceSize]
+	nonce := chunk[:NonceSize]
 	if err := c.random(nonce); err != nil {
 		return fmt.Errorf("cse: make a nonce: %w", err)
 	}
@@ -95,8 +95,8 @@ func (c *Cipher) Open(i int64, chunk []byte) ([]byte, error) {
 		return nil, fmt.Errorf("cse: a chunk of %d bytes, want %d", len(chunk), c.ChunkSize())
 	}
 	mount := binary.BigEndian.Uint64(chunk) < uint64(c.blockSize)
-	sealed := chunk[nonceSize:]
-	block, err := c.aead.Open(sealed[:0], chunk[:nonceSize], sealed, nil)
+	sealed := chunk[NonceSize:]
+	block, err := c.aead.Open(sealed[:0], chunk[:NonceSize], sealed, nil)
 	if err == nil {
 		return block, nil
 	}

@@ -220,7 +220,7 @@ func BenchmarkChunks(b *testing.B) {
 		b.Fatal(err)
 	}
 	chunk := make([]byte, c.ChunkSize())
-	nonce := make([]byte, nonceSize)
+	nonce := make([]byte, NonceSize)
 	var ours, theirs time.Duration
 	for b.Loop() {
 		start := time.Now()

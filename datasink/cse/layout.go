@@ -18,12 +18,13 @@ const (
 	// MaxBlockSize bounds what a reader holds in memory.
 	MaxBlockSize = 1 << 30
 	// Overhead is what a chunk has besides its block: nonce and tag.
-	Overhead = nonceSize + tagSize
+	Overhead = NonceSize + tagSize
+	// NonceSize is where the block of a chunk begins.
+	NonceSize = 12
 	// TrailerSize is the length of the trailer.
 	TrailerSize = 8
 
-	nonceSize = 12
-	tagSize   = 16
+	tagSize = 16
 )
 
 func checkBlockSize(blockSize int) error {

@@ -29,7 +29,12 @@ func NewReaderAt(r io.ReaderAt, size int64, key []byte, blockSize int) (*ReaderA
 	if err != nil {
 		return nil, err
 	}
-	chunks, err := Chunks(size, blockSize)
+	return c.ReaderAt(r, size)
+}
+
+// ReaderAt is [NewReaderAt] with a cipher that is there already.
+func (c *Cipher) ReaderAt(r io.ReaderAt, size int64) (*ReaderAt, error) {
+	chunks, err := Chunks(size, c.blockSize)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +50,7 @@ func NewReaderAt(r io.ReaderAt, size int64, key []byte, blockSize int) (*ReaderA
 		return nil, err
 	}
 	trailer := tail[len(tail)-TrailerSize:]
-	pad, err := padding(trailer, chunks, blockSize)
+	pad, err := padding(trailer, chunks, c.blockSize)
 	if err != nil || chunks == 0 {
 		return a, err
 	}
@@ -54,7 +59,7 @@ func NewReaderAt(r io.ReaderAt, size int64, key []byte, blockSize int) (*ReaderA
 	if err != nil {
 		return nil, err
 	}
-	a.report = newReport(chunks, pad, blockSize, block)
+	a.report = newReport(chunks, pad, c.blockSize, block)
 	if _, err := cut(block, pad); err != nil {
 		return nil, err
 	}

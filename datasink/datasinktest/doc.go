@@ -121,6 +121,12 @@ func (s *suite) want(t *testing.T, name string, data []byte) {
 	}
 }
 
+// sized says whether a blob of n bytes may be described so: in mode CSE, which
+// pads, by the greatest size that it can have.
+func (s *suite) sized(item datasink.Item, n int64) bool {
+	return item.Size == n || s.sink.Mode() == datasink.CSE && item.Size > n && item.Size < item.Stored
+}
+
 func (s *suite) names(t *testing.T) []string {
 	t.Helper()
 	var names []string

@@ -22,3 +22,19 @@ func TestSinkConformanceSSE(t *testing.T) {
 		return f.sink(t, opts)
 	})
 }
+
+func TestSinkConformanceSealed(t *testing.T) {
+	f := newFixture(t)
+	datasinktest.Run(t, func(t *testing.T, opts *datasink.Options) *datasink.Sink {
+		opts.Mode, opts.DEK, opts.Contract, opts.Datasink = datasink.Sealed, newDEK(t), "contract", "output"
+		return f.sink(t, opts)
+	})
+}
+
+func TestSinkConformanceCSE(t *testing.T) {
+	f := newFixture(t)
+	datasinktest.Run(t, func(t *testing.T, opts *datasink.Options) *datasink.Sink {
+		opts.Mode, opts.DEK, opts.ChunkSize = datasink.CSE, newDEK(t), 1000
+		return f.sink(t, opts)
+	})
+}

@@ -1,0 +1,278 @@
+package datasink
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha512"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/cleanroom-go/sdk/datasink/sealed"
+	"github.com/cleanroom-go/sdk/internal/redact"
+)
+
+// Labels under which keys are derived from a DEK, and what begins the context
+// of every blob.
+const (
+	sealedLabel  = "cleanroom-go/datasink/v1 sealed"
+	contextLabel = "cleanroom-go/datasink/v1"
+)
+
+// deriveKey gives the 32 bytes for one purpose.
+func deriveKey(dek *DEK, label string) ([]byte, error) {
+	b := dek.Clone()
+	if b == nil {
+		return nil, fs.ErrClosed
+	}
+	defer redact.Clear(b)
+	return hkdf.Expand(sha512.New, b, label, DEKSize)
+}
+
+// sealedFormat is mode Sealed.
+type sealedFormat struct {
+	key   *redact.Secret
+	place string // label, contract and datasink, each with a NUL behind it
+}
+
+func newSealedFormat(dek *DEK, contract, datasink string) (*sealedFormat, error) {
+	for what, name := range map[string]string{"contract": contract, "datasink": datasink} {
+		if name == "" || strings.Contains(name, "\x00") {
+			return nil, fmt.Errorf("mode %s binds blobs to their place: give Options.Contract and Options.Datasink, without NUL; the name of the %s is %q", Sealed, what, name)
+		}
+	}
+	key, err := deriveKey(dek, sealedLabel)
+	if err != nil {
+		return nil, err
+	}
+	return &sealedFormat{redact.New(key), contextLabel + "\x00" + contract + "\x00" + datasink + "\x00"}, nil
+}
+
+func (f *sealedFormat) stored(n int64) (int64, error) { return sealed.Size(n) }
+func (f *sealedFormat) room(blockSize int) int        { return max(blockSize, sealed.SealedChunkSize) }
+func (f *sealedFormat) slack() int                    { return 0 }
+func (f *sealedFormat) close()                        { f.key.Close() }
+
+func (f *sealedFormat) plain(size int64) int64 {
+	n, err := sealed.PlaintextSize(size)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (f *sealedFormat) encode(name string) (encoder, error) {
+	key := f.key.Clone()
+	if key == nil {
+		return nil, fs.ErrClosed
+	}
+	defer redact.Clear(key)
+	sealer, err := sealed.NewSealer(key, []byte(f.place+name))
+	if err != nil {
+		return nil, err
+	}
+	return &sealedEncoder{sealer: sealer}, nil
+}
+
+// sealedEncoder seals chunks into their place in the block, which is the only
+// copy that is made of them.
+type sealedEncoder struct {
+	sealer  *sealed.Sealer
+	begun   bool
+	next    int64
+	chunk   []byte // of which the rest has not come yet
+	scratch []byte // for a chunk that lies in two blocks
+	input   []byte // of readFrom
+}
+
+// inputChunks are read at once: enough to spare system calls, and few enough
+// to be in the processor's cache when they are sealed.
+const inputChunks = 8
+
+func (e *sealedEncoder) begin(s *stager) error {
+	if e.begun {
+		return nil
+	}
+	e.begun = true
+	header := e.sealer.Header()
+	return s.writeFor(header[:], 0)
+}
+
+// seal is the one place where plaintext is sealed.
+func (e *sealedEncoder) seal(s *stager, plaintext []byte) error {
+	if err := e.begin(s); err != nil {
+		return err
+	}
+	room, err := s.room()
+	if err != nil {
+		return err
+	}
+	if len(room) >= len(plaintext)+sealed.Overhead {
+		out, err := e.sealer.Seal(room[:0], e.next, plaintext)
+		if err != nil {
+			return s.abandon(err)
+		}
+		s.extend(len(out), len(plaintext))
+	} else {
+		if e.scratch == nil {
+			e.scratch = make([]byte, 0, sealed.SealedChunkSize)
+		}
+		out, err := e.sealer.Seal(e.scratch, e.next, plaintext)
+		if err != nil {
+			return s.abandon(err)
+		}
+		if err := s.writeFor(out, len(plaintext)); err != nil {
+			return err
+		}
+	}
+	e.next++
+	return nil
+}
+
+func (e *sealedEncoder) write(s *stager, p []byte) (int, error) {
+	written := 0
+	for written < len(p) {
+		rest := p[written:]
+		if len(e.chunk) == 0 && len(rest) >= sealed.ChunkSize {
+			if err := e.seal(s, rest[:sealed.ChunkSize]); err != nil {
+				return written, err
+			}
+			written += sealed.ChunkSize
+			continue
+		}
+		if e.chunk == nil {
+			e.chunk = make([]byte, 0, sealed.ChunkSize)
+		}
+		n := copy(e.chunk[len(e.chunk):sealed.ChunkSize], rest)
+		e.chunk = e.chunk[:len(e.chunk)+n]
+		written += n
+		if len(e.chunk) == sealed.ChunkSize {
+			if err := e.seal(s, e.chunk); err != nil {
+				return written, err
+			}
+			e.chunk = e.chunk[:0]
+		}
+	}
+	return written, s.check()
+}
+
+func (e *sealedEncoder) readFrom(s *stager, r io.Reader) (int64, error) {
+	if e.input == nil {
+		e.input = make([]byte, inputChunks*sealed.ChunkSize)
+	}
+	var total int64
+	source := source{r: r}
+	for {
+		// What is left of an earlier write is completed first, so that
+		// after it chunks are sealed from where they were read to.
+		want := e.input[:len(e.input)-len(e.chunk)]
+		n, err := source.fill(want)
+		total += int64(n)
+		if _, err := e.write(s, want[:n]); err != nil {
+			return total, err
+		}
+		if err != nil {
+			return total, s.ended(err)
+		}
+	}
+}
+
+func (e *sealedEncoder) finish(s *stager) error { return e.seal(s, e.chunk) }
+
+func (e *sealedEncoder) release() {
+	redact.Clear(e.chunk[:cap(e.chunk)])
+	redact.Clear(e.input)
+}
+
+// wholeSize is how long a stored blob may be to be read whole when it is
+// opened: one request then serves all reads.
+const wholeSize = 4 << 20
+
+func (f *sealedFormat) open(ctx context.Context, b *gate, listed Item) (*contents, error) {
+	first := int64(sealed.MinSize)
+	if listed.Stored > first && listed.Stored <= wholeSize {
+		first = listed.Stored
+	}
+	buf := make([]byte, first, max(first, sealed.SealedChunkSize))
+	item, n, err := b.ReadStart(ctx, listed.Name, buf)
+	if err != nil {
+		return nil, err
+	}
+	stored := item.Size
+	item.Stored = stored
+	if item.Directory {
+		return &contents{item: item}, nil
+	}
+	opener, err := f.opener(item.Name, buf[:n])
+	if err != nil {
+		return nil, f.explain(item, err)
+	}
+	if item.Size, err = sealed.PlaintextSize(stored); err != nil {
+		return nil, &kinded{ErrDamaged, err}
+	}
+	c := &contents{
+		backend: b, item: item, stored: stored, decoder: sealedDecoder{opener},
+		header: sealed.HeaderSize, chunk: sealed.ChunkSize, storedChunk: sealed.SealedChunkSize,
+	}
+	if stored <= wholeSize {
+		whole := make([]byte, stored)
+		got := copy(whole, buf[:n])
+		if int64(got) < stored {
+			if err := b.ReadRange(ctx, item.Name, item.ETag, whole[got:], int64(got)); err != nil {
+				return nil, err
+			}
+		}
+		c.whole, err = c.decoder.decode(whole[sealed.HeaderSize:], 0)
+		return c, err
+	}
+	// The length is authentic once the last chunk has opened.
+	last := sealed.Chunk(item.Size)
+	chunk := make([]byte, stored-sealed.Offset(last))
+	if err := b.ReadRange(ctx, item.Name, item.ETag, chunk, sealed.Offset(last)); err != nil {
+		return nil, err
+	}
+	_, err = c.decoder.decode(chunk, last)
+	return c, err
+}
+
+func (f *sealedFormat) opener(name string, header []byte) (*sealed.Opener, error) {
+	key := f.key.Clone()
+	if key == nil {
+		return nil, fs.ErrClosed
+	}
+	defer redact.Clear(key)
+	return sealed.NewOpener(key, []byte(f.place+name), header)
+}
+
+// explain says what a blob that does not open may be.
+func (f *sealedFormat) explain(item Item, err error) error {
+	switch {
+	case errors.Is(err, sealed.ErrKey) && item.Metadata[formatName] == string(Sealed):
+		return &kinded{ErrKey, fmt.Errorf("%w; its metadata says that it is sealed, so key, contract, datasink or name are others than when it was written", err)}
+	case errors.Is(err, sealed.ErrKey):
+		return &kinded{ErrKey, fmt.Errorf("%w; nothing says that it is sealed at all, and this sink reads nothing else", err)}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &kinded{ErrDamaged, err}
+	}
+	return err
+}
+
+type sealedDecoder struct{ opener *sealed.Opener }
+
+// decode opens each chunk in its place, where it is in the cache when it is
+// moved up to the one before it.
+func (d sealedDecoder) decode(buf []byte, first int64) ([]byte, error) {
+	n := 0
+	for i := first; len(buf)-int(i-first)*sealed.SealedChunkSize > 0; i++ {
+		at := int(i-first) * sealed.SealedChunkSize
+		chunk := buf[at:min(at+sealed.SealedChunkSize, len(buf))]
+		plain, err := d.opener.Open(chunk[:0], i, chunk)
+		if err != nil {
+			return nil, &kinded{ErrDamaged, err}
+		}
+		n += copy(buf[n:], plain)
+	}
+	return buf[:n], nil
+}
