@@ -19,12 +19,20 @@
 //
 // # Keys and modes
 //
-// In mode [CPK] the service encrypts with a key that the client sends in each
-// request, over HTTPS, and that the service forgets; it keeps the key's
+// In mode [Sealed] this package encrypts and authenticates everything, in the
+// format of package sealed: bytes, order, length, and the place, which is the
+// contract, the datasink and the blob's own name. It is the mode for data that
+// programs with this SDK write and read. In mode [CSE] it encrypts in the
+// format of the clean room's encrypting mount, package cse. In mode [CPK] the
+// service encrypts with a key that the client sends in each request, over HTTPS, and that the service forgets; it keeps the key's
 // SHA-256. This package sends the key wherever the service wants it, checks
 // that the service confirms it, and does not take an http URL. While it serves
 // a request the service holds key and plaintext in memory. In mode [SSE] the
 // account's operator can read everything.
+//
+// A DEK belongs to one mode for life: under CPK the service sees it. Sinks
+// refuse one that another mode has used in this process; across programs the
+// specification document says the mode.
 //
 // A [DEK] never shows in text. A sink holds a copy, which [Sink.Close] clears;
 // the base64 form that each request carries cannot be
@@ -33,23 +41,27 @@
 //
 // # What the service can do
 //
-// Blobs in these modes are not authenticated by the reader: whoever rules the
-// account can replace, truncate or drop them. ETags detect only a change
-// during a read or a write.
+// Whoever rules the account can remove a sealed blob, and bring back an older
+// one of the same name; everything else is found ([ErrKey], [ErrDamaged]). In
+// mode CSE it can also reorder, repeat, drop and splice chunks, see
+// [cse.Unchecked]. In modes CPK and SSE blobs are not authenticated by the
+// reader at all. ETags detect only a change during a read or a write.
+// [Reader.Assurance] says of each blob what was not checked.
 //
 // # Errors
 //
 // Every error is, or holds, an [Error], which names the operation, the place
 // and the blob and often a remedy; errors.As reaches the *azcore.ResponseError
 // of the service. Callers branch on [ErrConflict], [ErrExist], [ErrChanged],
-// [ErrKey], [ErrName], [ErrUncertain] and [fs.ErrNotExist]. A commit whose
-// answer was lost is recognised by a random id in the blob's metadata and
+// [ErrKey], [ErrDamaged], [ErrName], [ErrUncertain] and [fs.ErrNotExist]. A
+// commit whose answer was lost is recognised by a random id in the blob's metadata and
 // counts as the success that it is.
 //
 // # Compatibility
 //
 // The wire is the storage REST api-version of azblob 1.8 (2026-06-06). Blobs
-// are what blobfuse2 mounts of the same mode read and write; directory markers
+// in modes CPK and SSE are what blobfuse2 mounts of the same mode read and
+// write, in mode CSE what the encrypting mount does; directory markers
 // (metadata hdi_isfolder) are understood. A mount opens a blob for writing
 // only if its blocks have the mount's size: set [Options.BlockSize] to 16 MiB
 // for blobs that a mount shall change.
