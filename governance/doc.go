@@ -53,8 +53,9 @@
 // times in all, each time with every node that was given until one has an answer
 // about the request; Retry-After is heeded up to a minute. Repetitions are the
 // same bytes, and the refusal of a repetition whose first copy did its work
-// counts as the success that it is. Events are the exception: one whose answer
-// was lost may appear twice.
+// counts as the success that it is. The service refuses no repeated event, and
+// a room cannot read what it has: [ContractClient.Events] leaves the repetition
+// out. What a [SidecarRoom] repeats the sidecar signs anew, and is there twice.
 //
 // # Errors
 //

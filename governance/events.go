@@ -60,9 +60,15 @@ type EventsOptions struct {
 	// PageSize is how many sequence numbers a request covers; zero leaves it
 	// to the service (2000).
 	PageSize int64
+	// Repetitions gives an event as often as the service has it. A room whose
+	// answer was lost reports its event again, in the same bytes with the same
+	// time, and the service takes both; zero means that such an event is given
+	// once, where it first appears in the range.
+	Repetitions bool
 }
 
-// Events gives the events in order. It ends after the first error.
+// Events gives the events in order, reading one page after the other as the
+// caller goes on, and keeps no more than a page. It ends after the first error.
 func (c *ContractClient) Events(ctx context.Context, opts *EventsOptions) iter.Seq2[Event, error] {
 	var o EventsOptions
 	if opts != nil {
@@ -104,6 +110,9 @@ func (c *ContractClient) events(ctx context.Context, o EventsOptions, yield func
 		if r.to < r.from {
 			return nil
 		}
+	}
+	if !o.Repetitions {
+		yield = once(yield)
 	}
 	for {
 		var page eventPage

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -302,16 +303,37 @@ func (c *consortium) unreliable(l *loser) *governance.Client {
 	return u
 }
 
-// TestLostEvent shows what is documented: an event has no identity, so it may
-// appear twice, and never not at all.
+// TestLostEvent loses the answer to an event: the service has it twice then, and
+// a reader once. What a room says twice is no repetition.
 func TestLostEvent(t *testing.T) {
 	c, id := commonConsortium(t)
+	ctx := t.Context()
 	g := c.launch("policy")
 	c.agree(id, g.hostData())
 	l := &loser{lose: 1}
-	c.check(c.room(id, g, l.wrap).PutEvent(t.Context(), map[string]int{"n": 1}, nil))
-	if got, _ := numbers(t, c.consumer.Contract(id), nil); !slices.Equal(got, []int{1, 1}) {
+	room := c.room(id, g, l.wrap)
+	c.check(room.PutEvent(ctx, map[string]int{"n": 1}, nil))
+	k := c.consumer.Contract(id)
+	if got, _ := numbers(t, k, nil); !slices.Equal(got, []int{1}) {
 		t.Errorf("events %v", got)
+	}
+	if got, _ := numbers(t, k, &governance.EventsOptions{PageSize: 1}); !slices.Equal(got, []int{1}) {
+		t.Errorf("events on pages of their own: %v", got)
+	}
+	if got, _ := numbers(t, k, &governance.EventsOptions{Repetitions: true}); !slices.Equal(got, []int{1, 1}) {
+		t.Errorf("events with repetitions: %v", got)
+	}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if err := room.PutEvent(ctx, map[string]int{"n": 1}, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got, _ := numbers(t, k, nil); len(got) != 21 {
+		t.Errorf("%d events, want 21", len(got))
 	}
 }
 

@@ -60,6 +60,9 @@ type RoomClient struct {
 	// caller can stop waiting for another's.
 	attesting chan struct{}
 	evidence  atomic.Pointer[Evidence]
+
+	// last is the time of the last signed message, in milliseconds.
+	last atomic.Int64
 }
 
 // roomKeyBits is what upstream's unwrapping insists on.

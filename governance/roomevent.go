@@ -41,8 +41,9 @@ type signDoc struct {
 
 // PutEvent reports an event and returns once it is committed. The value must be
 // a JSON object. Whoever is a member can read it, of whatever contract, so it
-// holds no data of the room. If the connection breaks at the wrong moment the
-// event can appear twice.
+// holds no data of the room. An event whose answer was lost is sent again, and
+// the service, which a room cannot read, may then have it twice, with the same
+// time; [ContractClient.Events] gives it once.
 func (r *RoomClient) PutEvent(ctx context.Context, event any, opts *PutEventOptions) error {
 	c, err := eventCall(r.contractID, event, opts)
 	if err != nil {
@@ -88,8 +89,19 @@ func (r *RoomClient) sign(data []byte, e *Evidence) (*signedDoc, error) {
 		Attestation: e.doc(),
 		Data:        base64.StdEncoding.EncodeToString(data),
 		// Milliseconds as text: a number would make the service throw.
-		Timestamp: strconv.FormatInt(time.Now().UnixMilli(), 10),
+		Timestamp: strconv.FormatInt(r.moment(), 10),
 		Sign:      signDoc{base64.StdEncoding.EncodeToString(sig), key.PublicKey},
 		Encrypt:   key,
 	}, nil
+}
+
+// moment is the time in milliseconds, and later than any before: what the room
+// says twice has two times, and what has one time was said once.
+func (r *RoomClient) moment() int64 {
+	for {
+		last := r.last.Load()
+		if t := max(time.Now().UnixMilli(), last+1); r.last.CompareAndSwap(last, t) {
+			return t
+		}
+	}
 }

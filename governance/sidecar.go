@@ -200,7 +200,8 @@ func (s *SidecarRoom) askConsent(ctx context.Context, c call) (*optionDoc, error
 	return &doc, nil
 }
 
-// PutEvent implements [Room]. The sidecar waits for the commit.
+// PutEvent implements [Room]. The sidecar waits for the commit, and gives the
+// event its time: one whose answer was lost is sent again, and then is another.
 func (s *SidecarRoom) PutEvent(ctx context.Context, event any, opts *PutEventOptions) error {
 	c, err := eventCall(s.contractID, event, opts)
 	if err != nil {
