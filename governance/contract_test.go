@@ -42,10 +42,32 @@ func TestContractDraft(t *testing.T) {
 	if _, err = k.Update(ctx, "three", ""); err == nil {
 		t.Error("an update without version passed")
 	}
-	ids, err := c.publisher.Contracts(ctx)
+	wantListed(t, c.publisher, id, governance.ContractDraft)
+	p, err := k.Propose(ctx, second)
 	c.check(err)
-	if !slices.Contains(ids, id) {
-		t.Errorf("contracts %q", ids)
+	wantListed(t, c.publisher, id, governance.ContractProposed)
+	c.accept(p, c.both()...)
+	wantListed(t, c.publisher, id, governance.ContractAccepted)
+	_, err = contractIDs(c.publisher.Contracts(ctx, &governance.ContractsOptions{State: "accepted"}))
+	wantCode(t, err, "InvalidParameter")
+	_, err = contractIDs(c.publisher.Contracts(ctx, &governance.ContractsOptions{State: "a&b"}))
+	wantText(t, err, "governance: contract state", "character")
+	for range c.publisher.Contracts(ctx, nil) {
+		break // and ask for no more
+	}
+}
+
+// wantListed wants the contract in the list of its state, of all, and no other.
+func wantListed(t *testing.T, by *governance.Client, id, state string) {
+	t.Helper()
+	for _, listed := range []string{"", governance.ContractDraft, governance.ContractProposed, governance.ContractAccepted} {
+		ids, err := contractIDs(by.Contracts(t.Context(), &governance.ContractsOptions{State: listed}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(ids, id); got != (listed == "" || listed == state) {
+			t.Errorf("%s contract, in the list of state %q: %t", state, listed, got)
+		}
 	}
 }
 

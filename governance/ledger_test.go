@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"os"
 	"runtime"
@@ -343,4 +344,15 @@ func wantText(t testing.TB, err error, parts ...string) {
 			t.Errorf("error does not say %q: %v", p, err)
 		}
 	}
+}
+
+// contractIDs is a list of contracts, up to its first error.
+func contractIDs(list iter.Seq2[string, error]) (ids []string, err error) {
+	for id, err := range list {
+		if err != nil {
+			return ids, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }

@@ -7,8 +7,8 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"sync"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 

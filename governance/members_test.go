@@ -24,7 +24,7 @@ func TestTwoFounders(t *testing.T) {
 	if info.Status != "Opening" || string(info.CertificatePEM) != string(l.env.ServiceCertificate()) || info.CreationTransactionID == "" {
 		t.Errorf("service info of a new network: %+v", info)
 	}
-	_, err = consumer.Contracts(ctx)
+	_, err = contractIDs(consumer.Contracts(ctx, nil))
 	wantCode(t, err, "FrontendNotOpen")
 	_, err = consumer.Propose(ctx, governance.OpenService(l.env.ServiceCertificate()))
 	wantCode(t, err, "InvalidAuthenticationInfo") // nobody is active
@@ -87,7 +87,7 @@ func TestMembers(t *testing.T) {
 
 	// Not active: reads, but cannot vote.
 	a := c.client(guestMember, nil)
-	_, err = a.Contracts(ctx)
+	_, err = contractIDs(a.Contracts(ctx, nil))
 	c.check(err)
 	_, err = a.Propose(ctx, governance.SetRecoveryThreshold(1))
 	wantCode(t, err, "InvalidAuthenticationInfo")
@@ -106,7 +106,7 @@ func TestMembers(t *testing.T) {
 
 	// Removed: the ledger does not know the certificate any more.
 	c.accept(c.propose(c.consumer, governance.RemoveMember(auditor.ID, auditor.CertificatePEM)), c.both()...)
-	_, err = a.Contracts(ctx)
+	_, err = contractIDs(a.Contracts(ctx, nil))
 	se := wantCode(t, err, "InvalidAuthenticationInfo")
 	if len(se.Details) == 0 {
 		t.Error("the error does not say what was tried")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"strings"
 )
@@ -107,9 +108,9 @@ func (u *UserClient) Active(ctx context.Context) error {
 	return nil
 }
 
-// Contracts lists the ids of drafts and accepted contracts.
-func (u *UserClient) Contracts(ctx context.Context) ([]string, error) {
-	return u.reader().Contracts(ctx)
+// Contracts gives the ids of contracts, as [Client.Contracts] does.
+func (u *UserClient) Contracts(ctx context.Context, opts *ContractsOptions) iter.Seq2[string, error] {
+	return u.reader().Contracts(ctx, opts)
 }
 
 // Contract reads a contract.

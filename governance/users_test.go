@@ -154,7 +154,7 @@ func TestUsers(t *testing.T) {
 	if err != nil || contract.State != governance.ContractAccepted {
 		t.Errorf("%+v, %v", contract, err)
 	}
-	if ids, err := user.Contracts(ctx); err != nil || !slices.Equal(ids, []string{id}) {
+	if ids, err := contractIDs(user.Contracts(ctx, nil)); err != nil || !slices.Equal(ids, []string{id}) {
 		t.Errorf("contracts %q, %v", ids, err)
 	}
 	secretID, err := user.PutSecret(ctx, id, "name", "value")

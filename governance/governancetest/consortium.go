@@ -72,7 +72,7 @@ func (s *suite) consortium(ctx context.Context, t *testing.T) {
 // open opens a service that is new.
 func (s *suite) open(ctx context.Context, t *testing.T, info *governance.ServiceInfo) {
 	if s.wasOpening = info.Status == "Opening"; s.wasOpening {
-		_, err := s.founder.Contracts(ctx)
+		_, err := contractIDs(ctx, s.founder, "")
 		s.refuses(t, err, "FrontendNotOpen")
 		accept(ctx, t, propose(ctx, t, s.founder, governance.OpenService(info.CertificatePEM)), s.founder)
 	}
@@ -80,7 +80,7 @@ func (s *suite) open(ctx context.Context, t *testing.T, info *governance.Service
 	info, err := s.founder.ServiceInfo(ctx)
 	check(t, err)
 	equal(t, "status of the service", info.Status, "Open")
-	_, err = s.stranger.Contracts(ctx)
+	_, err = contractIDs(ctx, s.stranger, "")
 	s.refuses(t, err, "InvalidAuthenticationInfo")
 }
 
@@ -149,7 +149,7 @@ func (s *suite) leave(ctx context.Context, t *testing.T) {
 	}
 	equal(t, "tenant of the founder", own.Data.TenantID, s.founderData.TenantID)
 	if s.joined {
-		_, err := s.newcomer.Contracts(ctx)
+		_, err := contractIDs(ctx, s.newcomer, "")
 		s.refuses(t, err, "InvalidAuthenticationInfo")
 	}
 	proposals, err := s.founder.Proposals(ctx)

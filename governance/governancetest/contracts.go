@@ -12,6 +12,30 @@ import (
 	"github.com/cleanroom-go/sdk/governance"
 )
 
+// contractIDs is the list of contracts in the state, or of all.
+func contractIDs(ctx context.Context, c *governance.Client, state string) ([]string, error) {
+	var ids []string
+	for id, err := range c.Contracts(ctx, &governance.ContractsOptions{State: state}) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// inState wants the contract in the list of that state and of no other.
+func inState(ctx context.Context, t *testing.T, c *governance.Client, id, state string) {
+	t.Helper()
+	for _, listed := range []string{"", governance.ContractDraft, governance.ContractProposed, governance.ContractAccepted} {
+		ids, err := contractIDs(ctx, c, listed)
+		check(t, err)
+		if got := slices.Contains(ids, id); got != (listed == "" || listed == state) {
+			t.Errorf("a contract that is %s, in the list of state %q: %t", state, listed, got)
+		}
+	}
+}
+
 // contracts takes one contract from its draft to its acceptance.
 func (s *suite) contracts(ctx context.Context, t *testing.T) {
 	id := s.name("contract")
@@ -34,6 +58,7 @@ func (s *suite) contracts(ctx context.Context, t *testing.T) {
 	equal(t, "version of a draft", v.Version, first)
 	equal(t, "text of a draft", v.Data, text)
 	equal(t, "proposal of a draft", v.ProposalID, "")
+	inState(ctx, t, s.newcomer, id, governance.ContractDraft)
 	_, err = theirs.Create(ctx, "other terms")
 	s.refuses(t, err, "ContractAlreadyExists")
 	second, err := theirs.Update(ctx, "the terms", first)
@@ -62,6 +87,7 @@ func (s *suite) vote(ctx context.Context, t *testing.T, id, version string) {
 	equal(t, "state of a proposed contract", v.State, governance.ContractProposed)
 	equal(t, "proposal of a proposed contract", v.ProposalID, p.ID)
 	equal(t, "version of a proposed contract", v.Version, version)
+	inState(ctx, t, s.newcomer, id, governance.ContractProposed)
 	_, err = theirs.Propose(ctx, version)
 	denies(t, err, "contract.state")
 	_, err = s.newcomer.Propose(ctx, governance.SetContract(id, map[string]string{"data": "other terms"}))
@@ -121,11 +147,9 @@ func (s *suite) accepted(ctx context.Context, t *testing.T, id string, p *govern
 	if err == nil {
 		t.Error("an accepted proposal took a vote")
 	}
-	ids, err := s.newcomer.Contracts(ctx)
-	check(t, err)
-	if !slices.Contains(ids, id) {
-		t.Errorf("the list of contracts lacks %s", id)
-	}
+	inState(ctx, t, s.newcomer, id, governance.ContractAccepted)
+	_, err = contractIDs(ctx, s.newcomer, "accepted")
+	s.refuses(t, err, "InvalidParameter")
 }
 
 // deployment has the template that the members agree on.

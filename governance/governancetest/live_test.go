@@ -159,7 +159,7 @@ func TestLive(t *testing.T) {
 	}
 	l := startLive(t, nil)
 	out, passed := l.suite(t)
-	if !passed || steps(out, "PASS") != 12 || !strings.Contains(out, "65 refusals of 25 kinds") {
+	if !passed || steps(out, "PASS") != 12 || !strings.Contains(out, "66 refusals of 26 kinds") {
 		t.Fatalf("with a room: %s", out)
 	}
 	// The same service once more, and without a room.

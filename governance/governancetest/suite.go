@@ -220,7 +220,7 @@ func (s *suite) allRefused(_ context.Context, t *testing.T) {
 	want := []string{
 		"InvalidAuthenticationInfo", "ProposalFailedToValidate", "VoteAlreadyExists", "ProposalNotOpen", "ProposalNotFound", "AuthorizationFailed", "InternalError",
 		"ContractNotFound", "ContractAlreadyExists", "PreconditionFailed", "ContractAlreadyAccepted", "ContractNotAccepted", "DataMissing",
-		"InvalidOption", "AttestationMissing", "ValueTooLarge", "ValueMissing", "InvalidResourceName", "NoTenantId",
+		"InvalidParameter", "InvalidOption", "AttestationMissing", "ValueTooLarge", "ValueMissing", "InvalidResourceName", "NoTenantId",
 	}
 	if s.wasOpening {
 		want = append(want, "FrontendNotOpen")
