@@ -25,6 +25,7 @@ type blobBackend struct {
 	url    string
 	client *container.Client
 	key    customerKey
+	check  bool // send checksums
 }
 
 var _ Backend = (*blobBackend)(nil)
@@ -41,7 +42,7 @@ func newBlobBackend(containerURL string, cred azcore.TokenCredential, opts *Opti
 	if err != nil {
 		return nil, err
 	}
-	return &blobBackend{url: u, client: client, key: newCustomerKey(opts.DEK)}, nil
+	return &blobBackend{url: u, client: client, key: newCustomerKey(opts), check: opts.Checksum}, nil
 }
 
 // checkContainerURL returns the URL without a trailing slash. An error never

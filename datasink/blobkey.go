@@ -18,12 +18,13 @@ type customerKey struct {
 	digest string // base64 of the key's SHA-256
 }
 
-// newCustomerKey copies the key, so that its owner may close it.
-func newCustomerKey(dek *DEK) customerKey {
-	if dek == nil {
+// newCustomerKey copies the key, so that its owner may close it. In other modes
+// than CPK the service must never see it.
+func newCustomerKey(opts *Options) customerKey {
+	if opts.Mode != CPK {
 		return customerKey{}
 	}
-	key := newDEK(dek.Clone())
+	key := newDEK(opts.DEK.Clone())
 	sum := key.Digest()
 	return customerKey{key, base64.StdEncoding.EncodeToString(sum[:])}
 }

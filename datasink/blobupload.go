@@ -58,12 +58,20 @@ func (u *blobUpload) Stage(ctx context.Context, b Block) error {
 	defer body.takeBack()
 	answer, err := u.client.StageBlock(ctx, u.blockID(b.Index), body, &blockblob.StageBlockOptions{
 		CPKInfo:                 key,
-		TransactionalValidation: blob.TransferValidationTypeCRC64(crc64.Checksum(b.Data)),
+		TransactionalValidation: u.backend.checksum(b.Data),
 	})
 	if err != nil {
 		return classify(err)
 	}
 	return u.backend.key.confirm(answer.EncryptionKeySHA256, answer.IsServerEncrypted)
+}
+
+// checksum is what the service checks a body against, or nil.
+func (b *blobBackend) checksum(data []byte) blob.TransferValidationType {
+	if !b.check {
+		return nil
+	}
+	return blob.TransferValidationTypeCRC64(crc64.Checksum(data))
 }
 
 func (u *blobUpload) Put(ctx context.Context, data []byte) (Item, error) {
@@ -75,7 +83,7 @@ func (u *blobUpload) Put(ctx context.Context, data []byte) (Item, error) {
 	defer body.takeBack()
 	answer, err := u.client.Upload(ctx, body, &blockblob.UploadOptions{
 		CPKInfo:                 key,
-		TransactionalValidation: blob.TransferValidationTypeCRC64(crc64.Checksum(data)),
+		TransactionalValidation: u.backend.checksum(data),
 		AccessConditions:        u.conditions(),
 		Metadata:                u.metadata(),
 		HTTPHeaders:             u.headers(),

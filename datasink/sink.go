@@ -48,6 +48,10 @@ type Options struct {
 	// Streams is the number of blocks in flight. Zero means 4. A write holds
 	// Streams+1 blocks in memory, whatever its length.
 	Streams int
+	// Checksum sends a CRC-64 with each block, which the service checks. TLS
+	// protects the bytes on their way already; this finds what a faulty machine
+	// does to them before and after, at 0.3 to 0.6 s of processor time per GiB.
+	Checksum bool
 	// Progress, if not nil, is told about bytes that have arrived. The calls
 	// of one write or one download do not overlap.
 	Progress func(Progress)

@@ -36,7 +36,9 @@ var Unchecked = []string{
 
 // Cipher seals and opens chunks. It may be used by several goroutines.
 type Cipher struct {
-	aead      cipher.AEAD
+	// aead is a function because package fmt, asked for %s of a struct, prints
+	// what an unexported pointer in it points to, and that is the key here.
+	aead      func() cipher.AEAD
 	blockSize int
 	random    func([]byte) error
 }
@@ -59,7 +61,7 @@ func NewCipher(key []byte, blockSize int) (*Cipher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cse: make the cipher: %w", err)
 	}
-	return &Cipher{aead, blockSize, func(p []byte) error {
+	return &Cipher{func() cipher.AEAD { return aead }, blockSize, func(p []byte) error {
 		_, err := rand.Read(p)
 		return err
 	}}, nil
@@ -83,7 +85,7 @@ func (c *Cipher) Seal(chunk []byte) error {
 		return fmt.Errorf("cse: make a nonce: %w", err)
 	}
 	block := c.Block(chunk)
-	c.aead.Seal(block[:0], nonce, block, nil)
+	c.aead().Seal(block[:0], nonce, block, nil)
 	return nil
 }
 
@@ -96,7 +98,7 @@ func (c *Cipher) Open(i int64, chunk []byte) ([]byte, error) {
 	}
 	mount := binary.BigEndian.Uint64(chunk) < uint64(c.blockSize)
 	sealed := chunk[NonceSize:]
-	block, err := c.aead.Open(sealed[:0], chunk[:NonceSize], sealed, nil)
+	block, err := c.aead().Open(sealed[:0], chunk[:NonceSize], sealed, nil)
 	if err == nil {
 		return block, nil
 	}

@@ -30,7 +30,9 @@ const (
 
 // message is the cipher of one message. It may be used by several goroutines.
 type message struct {
-	aead cipher.AEAD
+	// aead is a function because package fmt, asked for %s of a struct, prints
+	// what an unexported pointer in it points to, and that is the key here.
+	aead func() cipher.AEAD
 	base [nonceSize]byte
 }
 
@@ -50,10 +52,11 @@ func derive(key, salt, context []byte) (*message, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("sealed: derive the message key: %w", err)
 	}
-	m := &message{base: [nonceSize]byte(out[KeySize:])}
-	if m.aead, err = cipher.NewGCM(block); err != nil {
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
 		return nil, nil, fmt.Errorf("sealed: derive the message key: %w", err)
 	}
+	m := &message{func() cipher.AEAD { return aead }, [nonceSize]byte(out[KeySize:])}
 	return m, out[KeySize+nonceSize:], nil
 }
 
@@ -124,7 +127,7 @@ func (s *Sealer) Seal(dst []byte, i int64, plaintext []byte) ([]byte, error) {
 	}
 	nonce := s.m.nonce(i)
 	defer nonces.Put(nonce)
-	return s.m.aead.Seal(dst, nonce[:], plaintext, nil), nil
+	return s.m.aead().Seal(dst, nonce[:], plaintext, nil), nil
 }
 
 // Opener opens the chunks of one message, in any order. It may be used by
@@ -166,7 +169,7 @@ func (o *Opener) Open(dst []byte, i int64, chunk []byte) ([]byte, error) {
 	}
 	nonce := o.m.nonce(i)
 	defer nonces.Put(nonce)
-	out, err := o.m.aead.Open(dst, nonce[:], chunk, nil)
+	out, err := o.m.aead().Open(dst, nonce[:], chunk, nil)
 	if err != nil {
 		return dst, fmt.Errorf("sealed: chunk %d at offset %d: %w", i, Offset(i), ErrDamaged)
 	}

@@ -19,6 +19,12 @@ import (
 // ask for bodies and key, provokes errors, and looks for key, token and
 // content in all of it.
 func TestCanaries(t *testing.T) {
+	for _, mode := range []datasink.Mode{datasink.CPK, datasink.CSE, datasink.Sealed} {
+		t.Run(string(mode), func(t *testing.T) { testCanaries(t, mode) })
+	}
+}
+
+func testCanaries(t *testing.T, mode datasink.Mode) {
 	f := newFixture(t)
 	var mu sync.Mutex
 	var text strings.Builder
@@ -35,7 +41,7 @@ func TestCanaries(t *testing.T) {
 		fmt.Fprintf(&text, "%v %+v %#v %s %q %s\n", v, v, v, v, v, b)
 	}
 	dek := newDEK(t)
-	opts := &datasink.Options{Mode: datasink.CPK, DEK: dek, BlockSize: faultBlock}
+	opts := &datasink.Options{Mode: mode, DEK: dek, BlockSize: faultBlock, ChunkSize: 1000, Contract: "contract", Datasink: "output"}
 	opts.ClientOptions = f.options()
 	opts.Logging.IncludeBody = true
 	opts.Logging.AllowedHeaders = []string{"X-Ms-Encryption-Key", "Authorization"}
@@ -48,6 +54,11 @@ func TestCanaries(t *testing.T) {
 		if _, err := readAll(t, s, "a"); err != nil {
 			t.Fatal(err)
 		}
+		r, err := s.Open(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		record(r)
 		item, err := s.Stat(t.Context(), "a")
 		record(item)
 		record(err)
@@ -59,7 +70,7 @@ func TestCanaries(t *testing.T) {
 			mu.Unlock()
 			return next.RoundTrip(r)
 		}, -1),
-		Mode: datasink.CPK, DEK: newDEK(t)})
+		Mode: mode, DEK: newDEK(t), Contract: "contract", Datasink: "output"})
 	if err != nil {
 		t.Fatal(err)
 	}
