@@ -2,7 +2,6 @@ package snp
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -14,85 +13,137 @@ import (
 // DeviceOptions are the options of [OpenDevice]. The zero value fits
 // confidential ACI.
 type DeviceOptions struct {
-	// Path is the guest device; empty means /dev/sev-guest.
+	// Path is the guest device; empty means /dev/sev if that is there, as on
+	// Linux 5, else /dev/sev-guest of Linux 6. A device of another name is asked
+	// as that of Linux 6.
 	Path string
-	// SecurityContextDir is the directory with host-amd-cert-base64 and
-	// reference-info-base64; empty means that of the environment variable
-	// UVM_SECURITY_CONTEXT_DIR, else the one in the root directory whose name
-	// contains security-context-.
-	SecurityContextDir string
-	// Getenv looks variables up; nil means os.Getenv.
-	Getenv func(string) string
+	// SecurityContext says where the files of the container group are.
+	SecurityContext SecurityContextOptions
+	// Certificates finds the chain; nil means [DefaultChain]. It is called with
+	// each report: put a [ChainCache] before a source that is slow.
+	Certificates ChainSource
 }
 
-const defaultDevice = "/dev/sev-guest"
-
 // OpenDevice makes the attester of the guest this program runs in: reports come
-// from the device, certificates and UVM endorsements from the security context
-// that the platform mounts. It fails where there is no such device; there is no
-// pretended report. Off Linux the error wraps errors.ErrUnsupported.
+// from the device, certificates from the chain source, UVM endorsements from
+// the security context that the platform mounts. It fails where there is no
+// such device; there is no pretended report. Off Linux the error wraps
+// errors.ErrUnsupported.
+//
+// The device takes one request at a time, and its host holds back a guest that
+// makes many: Attest then waits and tries again for up to about 20 seconds,
+// within its context.
 func OpenDevice(opts *DeviceOptions) (skr.Attester, error) {
 	if opts == nil {
 		opts = &DeviceOptions{}
 	}
 	path := opts.Path
 	if path == "" {
-		path = defaultDevice
+		path = findDevice(device5, device6)
 	}
-	getenv := opts.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
+	open, err := platformDevice(path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%w; this program must run in an SEV-SNP guest, such as a container group of SKU Confidential", err)
 	}
-	report, err := openReporter(path)
 	if err != nil {
 		return nil, fmt.Errorf("skr/snp: open device %s: %w", path, err)
 	}
-	return &device{report: report, context: &contextSource{dir: opts.SecurityContextDir, root: "/", getenv: getenv}}, nil
+	source := opts.Certificates
+	if source == nil {
+		if source, err = DefaultChain(&opts.SecurityContext, ""); err != nil {
+			return nil, err
+		}
+	}
+	return &attester{report: newGuest(path, open).report, context: opts.SecurityContext, source: source}, nil
 }
 
-// reporter gets a raw report with the given REPORT_DATA.
-type reporter func(reportData [64]byte) ([]byte, error)
-
-type device struct {
-	report  reporter
-	context *contextSource
+// findDevice is the first device that is there: whatever keeps it from being
+// looked at, a missing one looks different.
+func findDevice(paths ...string) string {
+	for _, path := range paths {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return path
+		}
+	}
+	return paths[len(paths)-1]
 }
 
-// Attest asks the device for a report. The platform's certificates are read
-// with each report, so that an update of the host's TCB needs no restart.
-func (d *device) Attest(ctx context.Context, runtimeData []byte) (*skr.Evidence, error) {
+// DefaultChain is the source of a guest on Azure: the file of the container
+// group, then, when the host was updated since it was written, THIM on the host
+// and the Azure cache. What was fetched is kept in memory and, if dir is not
+// empty, in that directory, see [ChainCacheOptions].
+func DefaultChain(context *SecurityContextOptions, dir string) (ChainSource, error) {
+	thim, err := THIMChain(nil)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := AzureCacheChain(nil)
+	if err != nil {
+		return nil, err
+	}
+	return NewChainCache(FirstChain(HostChain(context), thim, cache), &ChainCacheOptions{Dir: dir})
+}
+
+// attester is an skr.Attester of a guest.
+type attester struct {
+	report  func(ctx context.Context, reportData [64]byte) ([]byte, error)
+	context SecurityContextOptions
+	source  ChainSource
+}
+
+var _ skr.Attester = (*attester)(nil)
+
+// Attest asks the device for a report and the source for its certificates. The
+// host's firmware can be updated at any time, also between the two: a report for
+// which there are no certificates is made once more.
+func (a *attester) Attest(ctx context.Context, runtimeData []byte) (*skr.Evidence, error) {
 	const op = "skr/snp: attest"
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	var reportData [64]byte
-	sum := sha256.Sum256(runtimeData)
-	copy(reportData[:], sum[:])
-	raw, err := d.report(reportData)
-	if err != nil {
-		return nil, fmt.Errorf("%s: report: %w", op, err)
-	}
-	report, err := ParseReport(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	if report.ReportData != reportData {
-		return nil, errors.New(op + ": the device answered for other report data than it was given")
-	}
-	platform, err := d.context.read()
+	platform, err := a.context.read(endorsementFile)
 	if err != nil {
 		return nil, fmt.Errorf("%s: security context: %w", op, err)
 	}
-	if platform.tcb != report.ReportedTCB {
-		return nil, fmt.Errorf("%s: the host's certificates are for TCB %016x, its reports for %016x: the host was updated and its certificates were not; deploy again",
-			op, platform.tcb, report.ReportedTCB)
+	report, chain, err := a.evidence(ctx, runtimeData)
+	if err != nil && ctx.Err() == nil && report != nil {
+		first := report.ReportedTCB
+		if report, chain, err = a.evidence(ctx, runtimeData); err != nil && report != nil {
+			err = fmt.Errorf("no certificates for the reported TCB %016x (before: %016x): the host was updated, and nobody who was asked has its new certificates yet: %w",
+				report.ReportedTCB, first, err)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	return &skr.Evidence{
-		Report:          raw,
-		Certificates:    platform.certificates,
-		UVMEndorsements: platform.endorsements,
+		Report:          report.Raw,
+		Certificates:    chain.PEM(),
+		UVMEndorsements: platform.UVMEndorsements,
 		RuntimeData:     slices.Clone(runtimeData),
 	}, nil
 }
 
-var _ skr.Attester = (*device)(nil)
+// evidence gives a report even if there is no chain for it.
+func (a *attester) evidence(ctx context.Context, runtimeData []byte) (*Report, *Chain, error) {
+	reportData := ReportDataFor(runtimeData)
+	raw, err := a.report(ctx, reportData)
+	if err != nil {
+		return nil, nil, fmt.Errorf("report: %w", err)
+	}
+	report, err := ParseReport(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if report.ReportData != reportData {
+		return nil, nil, errors.New("the device answered for other report data than it was given")
+	}
+	chain, err := a.source.Chain(ctx, report)
+	if err != nil {
+		return report, nil, err
+	}
+	if err := chain.Fits(report); err != nil {
+		return report, nil, err
+	}
+	return report, chain, nil
+}

@@ -1,34 +1,60 @@
 package snp
 
 import (
+	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
-
-	"github.com/google/go-sev-guest/client"
+	"runtime"
+	"syscall"
+	"unsafe"
 )
 
-// openReporter tries the device once, so that its absence shows at the start
-// and not with the first key. The device is opened for each report: the library
-// spaces the requests of one open device two seconds apart.
-func openReporter(path string) (reporter, error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w; this program must run in an SEV-SNP guest, such as a container group of SKU Confidential", err)
-	}
-	probe := &client.LinuxDevice{}
-	if err := probe.Open(path); err != nil {
+// platformDevice opens the device for each report. Both drivers were made for
+// that, and an attester has no Close.
+func platformDevice(path string) (guestDevice, error) {
+	// The absence shows at the start and not with the first key.
+	f, err := openDevice(path)
+	if err != nil {
 		return nil, err
 	}
-	if err := probe.Close(); err != nil {
+	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	return func(reportData [64]byte) ([]byte, error) {
-		d := &client.LinuxDevice{}
-		if err := d.Open(path); err != nil {
-			return nil, err
+	return func(d *driver, payload, request, response []byte) error {
+		f, err := openDevice(path)
+		if err != nil {
+			return err
 		}
-		//lint:ignore SA1019 the quote provider picks its own device; a test or a group may have it elsewhere
-		report, err := client.GetRawReport(d, reportData)
-		return report, errors.Join(err, d.Close())
+		return errors.Join(ioctl(f, d, payload, request, response), f.Close())
 	}, nil
+}
+
+func openDevice(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|syscall.O_CLOEXEC, 0)
+}
+
+// ioctl hands the kernel three buffers, two of them by an address inside the
+// third, of which Go knows nothing: they are pinned for the call.
+func ioctl(f *os.File, d *driver, payload, request, response []byte) error {
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	for at, b := range map[int][]byte{d.request: request, d.response: response} {
+		pinner.Pin(&b[0])
+		binary.LittleEndian.PutUint64(payload[at:], uint64(uintptr(unsafe.Pointer(&b[0]))))
+	}
+	pinner.Pin(&payload[0])
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var errno syscall.Errno
+	if err := conn.Control(func(fd uintptr) {
+		_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, uintptr(d.code), uintptr(unsafe.Pointer(&payload[0])))
+	}); err != nil {
+		return err
+	}
+	if errno != 0 {
+		return os.NewSyscallError("ioctl", errno)
+	}
+	return nil
 }

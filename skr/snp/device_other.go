@@ -8,6 +8,6 @@ import (
 	"runtime"
 )
 
-func openReporter(string) (reporter, error) {
+func platformDevice(string) (guestDevice, error) {
 	return nil, fmt.Errorf("SEV-SNP guests run Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

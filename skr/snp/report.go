@@ -20,6 +20,7 @@ const (
 	offFamilyID     = 16
 	offImageID      = 32
 	offVMPL         = 48
+	offSigner       = 72
 	offCurrentTCB   = 56
 	offReportData   = 80
 	offMeasurement  = 144
@@ -28,6 +29,8 @@ const (
 	offAuthorKey    = 272
 	offReportID     = 320
 	offReportedTCB  = 384
+	offFamily       = 392
+	offModel        = 393
 	offChipID       = 416
 	offCommittedTCB = 480
 	offLaunchTCB    = 496
@@ -37,6 +40,8 @@ const (
 	policyDebug     = 1 << 19
 
 	minVersion, maxVersion = 2, 5
+	// cpuidVersion is the first version that names the processor's family.
+	cpuidVersion = 3
 )
 
 // Report is an attestation report in fields. ParseReport does not verify it.
@@ -69,8 +74,15 @@ type Report struct {
 	// The TCB versions, one byte per component: boot loader lowest, microcode
 	// highest. The VCEK is that of ReportedTCB.
 	CurrentTCB, ReportedTCB, CommittedTCB, LaunchTCB uint64
-	// ChipID names the processor.
+	// ChipID names the processor; zeros if the host hides it. Turin uses the
+	// first 8 bytes.
 	ChipID [64]byte
+	// SigningKey is the kind of key that signed the report: 0 is a VCEK, the
+	// only one that is verified here, 1 a VLEK, 7 none.
+	SigningKey uint8
+	// Product is the product line by the processor's family and model: "Milan",
+	// "Genoa" or "Turin"; empty before version 3, and for any other.
+	Product string
 	// Raw is the whole report of 1184 bytes.
 	Raw []byte
 }
@@ -109,5 +121,23 @@ func ParseReport(b []byte) (*Report, error) {
 	copy(r.AuthorKeyDigest[:], b[offAuthorKey:])
 	copy(r.ReportID[:], b[offReportID:])
 	copy(r.ChipID[:], b[offChipID:])
+	r.SigningKey = uint8(u32(offSigner) >> 2 & 7)
+	if r.Version >= cpuidVersion {
+		r.Product = productOf(b[offFamily], b[offModel])
+	}
 	return r, nil
+}
+
+// productOf is the product line of a family and model (AMD 57230, section
+// 3.1). Models of Zen 4 that are sold under other names have Genoa's chain.
+func productOf(family, model byte) string {
+	switch {
+	case family == 0x19 && model <= 0x0f:
+		return Milan
+	case family == 0x19 && (model >= 0x10 && model <= 0x1f || model >= 0xa0 && model <= 0xaf):
+		return Genoa
+	case family == 0x1a && model <= 0x1f:
+		return Turin
+	}
+	return ""
 }

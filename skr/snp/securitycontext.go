@@ -2,13 +2,12 @@ package snp
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 )
 
@@ -19,87 +18,132 @@ const (
 	contextPrefix   = "security-context-"
 	contextFallback = "/opt/confidential-containers/share/kata-containers"
 
+	policyFile          = "security-policy-base64"
+	policyVariable      = "UVM_SECURITY_POLICY"
 	endorsementFile     = "reference-info-base64"
 	endorsementVariable = "UVM_REFERENCE_INFO"
 	hostCertFile        = "host-amd-cert-base64"
 	hostCertVariable    = "UVM_HOST_AMD_CERTIFICATE"
 
-	// maxContextFile is ten times the size of the largest genuine file.
-	maxContextFile = 256 << 10
+	// maxContextFile bounds a file's base64. A policy may be large; the other
+	// two have about 20 KiB.
+	maxContextFile = 4 << 20
 )
 
-// securityContext is what the platform gives beside the device.
-type securityContext struct {
-	certificates []byte // PEM: VCEK, ASK, ARK
-	tcb          uint64 // of the VCEK
-	endorsements []byte // COSE_Sign1; nil if there are none
+// SecurityContext is what confidential ACI gives a container group beside its
+// device. A value that the platform does not give is nil.
+type SecurityContext struct {
+	// Dir is where the files were looked for.
+	Dir string
+	// Policy is the security policy, whose SHA-256 is the report's HOST_DATA.
+	Policy []byte
+	// UVMEndorsements is the COSE_Sign1 document of the utility VM.
+	UVMEndorsements []byte
+	// HostCertificates is the JSON document that [ParseChain] reads.
+	HostCertificates []byte
 }
 
-// contextSource reads the security context. It is read again when the TCB of
-// the host has changed.
-type contextSource struct {
-	dir    string // empty: found by rule
-	root   string // "/" but in tests
-	getenv func(string) string
+// SecurityContextOptions say where the security context is. The zero value
+// fits confidential ACI.
+type SecurityContextOptions struct {
+	// Dir is the directory of the files; empty means that of the environment
+	// variable UVM_SECURITY_CONTEXT_DIR, else the first one in the root
+	// directory whose name contains security-context-, else
+	// /opt/confidential-containers/share/kata-containers.
+	Dir string
+	// Getenv looks variables up; nil means os.Getenv.
+	Getenv func(string) string
+
+	root string // of the search; "/" but in tests
 }
 
-func (s *contextSource) read() (*securityContext, error) {
-	dir := s.directory()
-	host, err := s.value(dir, hostCertFile, hostCertVariable)
+// ReadSecurityContext reads the files security-policy-base64,
+// reference-info-base64 and host-amd-cert-base64, as they are now: the platform
+// may write them anew. A file that is missing or empty is no error. Where there
+// is no reference-info-base64 the host may be an old one, which passes the
+// variables UVM_REFERENCE_INFO, UVM_HOST_AMD_CERTIFICATE and
+// UVM_SECURITY_POLICY: the ones that are set then go before the files, since
+// they belong together. A value that is no base64, or longer than 4 MiB, is an
+// error; line breaks are allowed.
+func ReadSecurityContext(opts *SecurityContextOptions) (*SecurityContext, error) {
+	if opts == nil {
+		opts = &SecurityContextOptions{}
+	}
+	c, err := opts.read()
 	if err != nil {
-		return nil, err
-	}
-	if len(host) == 0 {
-		return nil, fmt.Errorf("no certificates: neither %s nor %s is set; is this a confidential container group?",
-			filepath.Join(dir, hostCertFile), hostCertVariable)
-	}
-	c := &securityContext{}
-	if c.certificates, c.tcb, err = parseHostCertificates(host); err != nil {
-		return nil, fmt.Errorf("%s: %w", hostCertFile, err)
-	}
-	if c.endorsements, err = s.value(dir, endorsementFile, endorsementVariable); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("skr/snp: read security context: %w", err)
 	}
 	return c, nil
 }
 
-func (s *contextSource) directory() string {
-	if s.dir != "" {
-		return s.dir
+func (o *SecurityContextOptions) env(name string) string {
+	if o.Getenv == nil {
+		return os.Getenv(name)
 	}
-	if dir := s.getenv(contextVariable); dir != "" {
+	return o.Getenv(name)
+}
+
+// read decodes the named files, or all: what is not used must not stop what is.
+func (o *SecurityContextOptions) read(files ...string) (*SecurityContext, error) {
+	c := &SecurityContext{Dir: o.directory()}
+	values := []struct {
+		file, variable string
+		to             *[]byte
+	}{
+		{endorsementFile, endorsementVariable, &c.UVMEndorsements},
+		{hostCertFile, hostCertVariable, &c.HostCertificates},
+		{policyFile, policyVariable, &c.Policy},
+	}
+	environment := false
+	for _, v := range values {
+		name := filepath.Join(c.Dir, v.file)
+		text, err := readFile(name)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		if v.file == endorsementFile {
+			environment = text == ""
+		}
+		if fallback := strings.TrimSpace(o.env(v.variable)); fallback != "" && (environment || text == "") {
+			text, name = fallback, v.variable
+		}
+		if text == "" || len(files) > 0 && !slices.Contains(files, v.file) {
+			continue
+		}
+		if len(text) > maxContextFile {
+			return nil, fmt.Errorf("%s: more than %d bytes", name, maxContextFile)
+		}
+		// The decoder skips line breaks, inside and behind the text.
+		if *v.to, err = base64.StdEncoding.DecodeString(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return c, nil
+}
+
+func (o *SecurityContextOptions) directory() string {
+	if o.Dir != "" {
+		return o.Dir
+	}
+	if dir := o.env(contextVariable); dir != "" {
 		return dir
 	}
-	entries, err := os.ReadDir(s.root)
+	root := o.root
+	if root == "" {
+		root = "/"
+	}
+	entries, err := os.ReadDir(root)
 	if err == nil {
 		for _, e := range entries {
 			if strings.Contains(e.Name(), contextPrefix) {
-				return filepath.Join(s.root, e.Name())
+				return filepath.Join(root, e.Name())
 			}
 		}
 	}
 	return contextFallback
 }
 
-// value reads a base64 file, or the variable that stands in for it. Neither
-// being there is no error.
-func (s *contextSource) value(dir, file, variable string) ([]byte, error) {
-	text, err := readFile(filepath.Join(dir, file))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	name := filepath.Join(dir, file)
-	if strings.TrimSpace(text) == "" {
-		text, name = s.getenv(variable), variable
-	}
-	// The decoder skips line breaks, inside and behind the text.
-	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return b, nil
-}
-
+// readFile is a file's text without blanks around it.
 func readFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -113,27 +157,5 @@ func readFile(name string) (string, error) {
 	if len(b) > maxContextFile {
 		return "", fmt.Errorf("%s: more than %d bytes", name, maxContextFile)
 	}
-	return string(b), nil
-}
-
-// parseHostCertificates reads the THIM document: the VCEK, the chain above it,
-// and the TCB they are for as hex of a big-endian number without prefix.
-func parseHostCertificates(b []byte) (chain []byte, tcb uint64, err error) {
-	var doc struct {
-		VCEK  string `json:"vcekCert"`
-		Chain string `json:"certificateChain"`
-		TCBM  string `json:"tcbm"`
-	}
-	if err := json.Unmarshal(b, &doc); err != nil {
-		return nil, 0, err
-	}
-	tcb, err = strconv.ParseUint(doc.TCBM, 16, 64)
-	if err != nil {
-		return nil, 0, fmt.Errorf("tcbm %q is no hex number", doc.TCBM)
-	}
-	chain = []byte(doc.VCEK + doc.Chain)
-	if _, err := findVCEK(chain); err != nil {
-		return nil, 0, err
-	}
-	return chain, tcb, nil
+	return strings.TrimSpace(string(b)), nil
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -25,7 +26,16 @@ const productLine = "Milan"
 // reported_tcb: boot loader, TEE, four reserved, SNP firmware, microcode.
 type tcb [8]byte
 
-var currentTCB = tcb{0: 4, 1: 0, 6: 24, 7: 219}
+// initialTCB has a microcode level that needs a whole DER integer.
+var initialTCB = tcb{0: 4, 1: 0, 6: 24, 7: 219}
+
+// number is a TCB as certificate services write it.
+func (l tcb) number() uint64 { return binary.LittleEndian.Uint64(l[:]) }
+
+func tcbOf(n uint64) (l tcb) {
+	binary.LittleEndian.PutUint64(l[:], n)
+	return l
+}
 
 // tcbArcs are the last arcs of the extensions that hold the bytes of a tcb,
 // below 1.3.6.1.4.1.3704.1.3.
@@ -37,29 +47,40 @@ func amdOID(arcs ...int) asn1.ObjectIdentifier {
 
 var oidChipID = amdOID(4)
 
-// chain is a machine's certificates with the keys that sign below them.
+// chain is a machine's authorities with the key that signs below them.
 type chain struct {
-	ark, ask, vcek *x509.Certificate
-	vcekKey        *ecdsa.PrivateKey
+	ark, ask *x509.Certificate
+	askKey   *rsa.PrivateKey
 }
 
-// newChain issues the three certificates. Verifiers compare subjects, revocation
+// endorsedKey is the key of a processor at one TCB, with its certificate. The
+// firmware derives another key for each TCB.
+type endorsedKey struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+}
+
+// newChain issues the authorities. Verifiers compare subjects, revocation
 // URLs and algorithms with AMD's specification 57230, so these are AMD's. The
 // serial number attribute of each subject says what the certificate really is.
-func newChain(arkKey, askKey *rsa.PrivateKey, chipID [64]byte) (*chain, error) {
-	c := &chain{}
+func newChain(arkKey, askKey *rsa.PrivateKey) (*chain, error) {
+	c := &chain{askKey: askKey}
 	var err error
-	if c.vcekKey, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader); err != nil {
-		return nil, err
-	}
 	ark := authority("ARK-" + productLine)
 	if c.ark, err = testpki.Sign(ark, arkKey.Public(), ark, arkKey); err != nil {
 		return nil, err
 	}
-	if c.ask, err = testpki.Sign(authority("SEV-"+productLine), askKey.Public(), c.ark, arkKey); err != nil {
+	c.ask, err = testpki.Sign(authority("SEV-"+productLine), askKey.Public(), c.ark, arkKey)
+	return c, err
+}
+
+// endorse makes a processor's key for one TCB.
+func (c *chain) endorse(level tcb, chipID [64]byte) (*endorsedKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
 		return nil, err
 	}
-	extensions, err := vcekExtensions(currentTCB, chipID)
+	extensions, err := vcekExtensions(level, chipID)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +91,8 @@ func newChain(arkKey, askKey *rsa.PrivateKey, chipID [64]byte) (*chain, error) {
 		SignatureAlgorithm: x509.SHA384WithRSAPSS,
 		ExtraExtensions:    extensions,
 	}
-	c.vcek, err = testpki.Sign(vcek, c.vcekKey.Public(), c.ask, askKey)
-	return c, err
+	cert, err := testpki.Sign(vcek, key.Public(), c.ask, c.askKey)
+	return &endorsedKey{key, cert}, err
 }
 
 func amdName(cn string) pkix.Name {

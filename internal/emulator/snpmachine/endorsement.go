@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/veraison/go-cose"
@@ -21,8 +22,21 @@ import (
 	"github.com/cleanroom-go/sdk/internal/testpki"
 )
 
-// labelX5Chain is the COSE header of a certificate chain (RFC 9360).
-const labelX5Chain int64 = 33
+// Labels of COSE headers: a certificate chain (RFC 9360), claims of a CBOR web
+// token (RFC 9597), and the hash envelope's algorithm and type of the content.
+const (
+	labelX5Chain      int64 = 33
+	labelCWT          int64 = 15
+	labelEnvelopeHash int64 = 258
+	labelEnvelopeType int64 = 259
+	claimIssuer       int64 = 1
+	claimSubject      int64 = 2
+
+	algorithmSHA384 int64 = -43
+)
+
+// uvmSVN is the security version of the endorsed build.
+const uvmSVN = 101
 
 // uvmFeed is the product whose measurement is endorsed.
 const uvmFeed = "ContainerPlat-AMD-UVM"
@@ -70,21 +84,35 @@ func (e *endorser) issuer() string {
 
 // endorse makes a COSE_Sign1 (PS384, x5chain) that names a measurement.
 func (e *endorser) endorse(measurement []byte) ([]byte, error) {
-	payload, err := json.Marshal(endorsed{GuestSVN: "101", Measurement: hex.EncodeToString(measurement)})
+	payload, err := json.Marshal(endorsed{GuestSVN: strconv.Itoa(uvmSVN), Measurement: hex.EncodeToString(measurement)})
 	if err != nil {
 		return nil, err
 	}
+	return e.sign(cose.ProtectedHeader{
+		cose.HeaderLabelContentType: "application/json",
+		"iss":                       e.issuer(),
+		"feed":                      uvmFeed,
+	}, payload)
+}
+
+// endorseClaims makes the newer form: the payload is the measurement itself,
+// and a hash envelope says that it is the SHA-384 of something in JSON.
+func (e *endorser) endorseClaims(measurement []byte) ([]byte, error) {
+	return e.sign(cose.ProtectedHeader{
+		labelEnvelopeHash: algorithmSHA384,
+		labelEnvelopeType: "application/json",
+		labelCWT:          map[any]any{claimIssuer: e.issuer(), claimSubject: uvmFeed, "svn": uint64(uvmSVN)},
+	}, measurement)
+}
+
+// sign adds algorithm and chain to the protected header.
+func (e *endorser) sign(protected cose.ProtectedHeader, payload []byte) ([]byte, error) {
 	signer, err := cose.NewSigner(cose.AlgorithmPS384, e.key)
 	if err != nil {
 		return nil, err
 	}
-	protected := cose.ProtectedHeader{
-		cose.HeaderLabelAlgorithm:   cose.AlgorithmPS384,
-		cose.HeaderLabelContentType: "application/json",
-		labelX5Chain:                []any{e.leaf.Raw, e.root.Raw},
-		"iss":                       e.issuer(),
-		"feed":                      uvmFeed,
-	}
+	protected[cose.HeaderLabelAlgorithm] = cose.AlgorithmPS384
+	protected[labelX5Chain] = []any{e.leaf.Raw, e.root.Raw}
 	return cose.Sign1(rand.Reader, signer, cose.Headers{Protected: protected}, payload, nil)
 }
 
@@ -106,17 +134,22 @@ func (e *endorser) verify(endorsement, measurement []byte, now time.Time) error 
 	if err := msg.Verify(nil, verifier); err != nil {
 		return err
 	}
-	if iss, _ := msg.Headers.Protected["iss"].(string); iss != e.issuer() {
+	iss, feed, named := msg.Headers.Protected["iss"], msg.Headers.Protected["feed"], ""
+	if claims, newer := msg.Headers.Protected[labelCWT].(map[any]any); newer {
+		iss, feed, named = claims[claimIssuer], claims[claimSubject], hex.EncodeToString(msg.Payload)
+	} else {
+		var payload endorsed
+		if err := json.Unmarshal(msg.Payload, &payload); err != nil {
+			return err
+		}
+		named = payload.Measurement
+	}
+	switch {
+	case iss != e.issuer():
 		return fmt.Errorf("issuer %q is not known", iss)
-	}
-	if feed, _ := msg.Headers.Protected["feed"].(string); feed != uvmFeed {
+	case feed != uvmFeed:
 		return fmt.Errorf("feed %q is not %s", feed, uvmFeed)
-	}
-	var payload endorsed
-	if err := json.Unmarshal(msg.Payload, &payload); err != nil {
-		return err
-	}
-	if payload.Measurement != hex.EncodeToString(measurement) {
+	case named != hex.EncodeToString(measurement):
 		return errors.New("another launch measurement is endorsed than the report's")
 	}
 	return nil

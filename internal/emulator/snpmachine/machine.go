@@ -25,11 +25,14 @@ type Machine struct {
 
 	mu     sync.Mutex
 	guests map[string]*Guest
+	level  tcb
+	// keys are the processor's by TCB, of each level that the machine had.
+	keys map[tcb]*endorsedKey
 }
 
 // New makes a machine with fresh keys; it takes about 0.1 s.
 func New() (*Machine, error) {
-	m := &Machine{guests: map[string]*Guest{}, now: time.Now}
+	m := &Machine{guests: map[string]*Guest{}, keys: map[tcb]*endorsedKey{}, now: time.Now}
 	// Both never fail: crypto/rand ends the program instead.
 	_, _ = rand.Read(m.chipID[:])
 	_, _ = rand.Read(m.measurement[:])
@@ -37,8 +40,11 @@ func New() (*Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("snpmachine: %w", err)
 	}
-	if m.chain, err = newChain(keys[0], keys[1], m.chipID); err != nil {
+	if m.chain, err = newChain(keys[0], keys[1]); err != nil {
 		return nil, fmt.Errorf("snpmachine: certificate chain: %w", err)
+	}
+	if err := m.Update(initialTCB.number()); err != nil {
+		return nil, err
 	}
 	if m.endorser, err = newEndorser(keys[2]); err != nil {
 		return nil, fmt.Errorf("snpmachine: endorser: %w", err)
@@ -47,6 +53,67 @@ func New() (*Machine, error) {
 		return nil, fmt.Errorf("snpmachine: endorse measurement: %w", err)
 	}
 	return m, nil
+}
+
+// Update installs firmware of another TCB while guests run, in the form of a
+// report's reported_tcb read as a little-endian number. From now on reports are
+// signed with another key.
+func (m *Machine) Update(tcb uint64) error {
+	level := tcbOf(tcb)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.keys[level] == nil {
+		key, err := m.chain.endorse(level, m.chipID)
+		if err != nil {
+			return fmt.Errorf("snpmachine: VCEK for TCB %016x: %w", tcb, err)
+		}
+		m.keys[level] = key
+	}
+	m.level = level
+	return nil
+}
+
+// TCB is the level of the firmware that runs now.
+func (m *Machine) TCB() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.level.number()
+}
+
+// Product is the machine's product line.
+func (m *Machine) Product() string { return productLine }
+
+// ChipID names the machine's processor.
+func (m *Machine) ChipID() [64]byte { return m.chipID }
+
+// VCEK is the certificate of the processor at a TCB that the machine has or
+// had; nil for any other.
+func (m *Machine) VCEK(tcb uint64) *x509.Certificate {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if key := m.keys[tcbOf(tcb)]; key != nil {
+		return key.cert
+	}
+	return nil
+}
+
+// Issuers are the certificates above a VCEK: ASK and ARK.
+func (m *Machine) Issuers() (ask, ark *x509.Certificate) { return m.chain.ask, m.chain.ark }
+
+// current is what reports are made with now.
+func (m *Machine) current() (tcb, *endorsedKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.level, m.keys[m.level]
+}
+
+// UVMIssuer is the did:x509 of the signer of endorsements.
+func (m *Machine) UVMIssuer() string { return m.endorser.issuer() }
+
+// NewerEndorsement endorses the machine's utility VM in the newer form, with
+// the claims of a CBOR web token; guests have the older one.
+func (m *Machine) NewerEndorsement() ([]byte, error) {
+	return m.endorser.endorseClaims(m.measurement[:])
 }
 
 // ARKPEM is the root of the machine's chain.
@@ -130,18 +197,22 @@ func (g *Guest) Attest(ctx context.Context, runtimeData []byte) (*skr.Evidence, 
 	var data [64]byte
 	digest := sha256.Sum256(runtimeData)
 	copy(data[:], digest[:])
-	report, err := g.machine.report(g, data)
+	level, key := g.machine.current()
+	report, err := g.machine.report(g, data, level, key)
 	if err != nil {
 		return nil, err
 	}
 	return &skr.Evidence{
 		Report:          report,
-		Certificates:    testpki.PEM(g.machine.certificates()...),
+		Certificates:    testpki.PEM(key.cert, g.machine.chain.ask, g.machine.chain.ark),
 		UVMEndorsements: append([]byte{}, g.machine.uvm...),
 		RuntimeData:     append([]byte{}, runtimeData...),
 	}, nil
 }
 
-func (m *Machine) certificates() []*x509.Certificate {
-	return []*x509.Certificate{m.chain.vcek, m.chain.ask, m.chain.ark}
+// Report is what the guest's device answers: a report with this REPORT_DATA,
+// and nothing that vouches for it.
+func (g *Guest) Report(reportData [64]byte) ([]byte, error) {
+	level, key := g.machine.current()
+	return g.machine.report(g, reportData, level, key)
 }

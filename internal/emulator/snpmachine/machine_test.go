@@ -52,7 +52,7 @@ func TestProductVerifierAcceptsReports(t *testing.T) {
 	policy := []byte("package policy\n")
 	g := m.Launch(policy)
 	ev := attest(t, g, `{"keys":[]}`)
-	v, err := snp.NewVerifierWithTestRoots(m.ChainPEM(), nil)
+	v, err := snp.NewVerifierWithTestRoots(snp.TestRoots{ARKAndASK: m.ChainPEM(), UVMIssuer: m.UVMIssuer()}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestForeignRootsRefuse(t *testing.T) {
 	if _, err := snp.NewVerifier(nil).Verify(ev); err == nil {
 		t.Error("a verifier with AMD's roots accepted an emulated report")
 	}
-	v, err := snp.NewVerifierWithTestRoots(other.ChainPEM(), nil)
+	v, err := snp.NewVerifierWithTestRoots(snp.TestRoots{ARKAndASK: other.ChainPEM()}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestGenuineReportIsRefused(t *testing.T) {
 	if _, err := snp.NewVerifier(opts).VerifyReport(ev.Report, ev.Certificates); err != nil {
 		t.Fatalf("the genuine report is not genuine: %v", err)
 	}
-	v, err := snp.NewVerifierWithTestRoots(m.ChainPEM(), opts)
+	v, err := snp.NewVerifierWithTestRoots(snp.TestRoots{ARKAndASK: m.ChainPEM()}, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestGenuineReportIsRefused(t *testing.T) {
 	if err := m.Verify(ev.Report, ev.Certificates, nil); err == nil {
 		t.Error("the machine accepted a genuine report")
 	}
-	if _, err := snp.NewVerifierWithTestRoots(trust.AskArkMilanVcekBytes, nil); err == nil {
+	if _, err := snp.NewVerifierWithTestRoots(snp.TestRoots{ARKAndASK: trust.AskArkMilanVcekBytes}, nil); err == nil {
 		t.Error("AMD's roots were accepted as test roots")
 	}
 }

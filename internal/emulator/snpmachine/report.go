@@ -59,7 +59,7 @@ const (
 )
 
 // report signs a version 3 report of a guest.
-func (m *Machine) report(g *Guest, reportData [64]byte) ([]byte, error) {
+func (m *Machine) report(g *Guest, reportData [64]byte, level tcb, key *endorsedKey) ([]byte, error) {
 	r := make([]byte, reportSize)
 	le := binary.LittleEndian
 	le.PutUint32(r[offVersion:], reportVersion)
@@ -69,7 +69,7 @@ func (m *Machine) report(g *Guest, reportData [64]byte) ([]byte, error) {
 	le.PutUint32(r[offSignAlgo:], algoECDSAP384)
 	le.PutUint64(r[offPlatform:], platformSMTBit)
 	for _, off := range []int{offTCB, offReportTCB, offCommitTCB, offLaunchTCB} {
-		copy(r[off:], currentTCB[:])
+		copy(r[off:], level[:])
 	}
 	copy(r[offData:], reportData[:])
 	copy(r[offMeasure:], m.measurement[:])
@@ -79,7 +79,7 @@ func (m *Machine) report(g *Guest, reportData [64]byte) ([]byte, error) {
 	copy(r[offChipID:], m.chipID[:])
 
 	digest := sha512.Sum384(r[:signedSize])
-	rr, ss, err := ecdsa.Sign(rand.Reader, m.chain.vcekKey, digest[:])
+	rr, ss, err := ecdsa.Sign(rand.Reader, key.key, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("snpmachine: sign report: %w", err)
 	}
