@@ -1,24 +1,26 @@
-// Package keywrap holds the two key wrapping schemes of clean rooms: AES Key
-// Wrap with Padding (RFC 5649) and the RSA-OAEP plus AES-KWP combination that
-// Key Vault, Managed HSM and CCF answer with (PKCS #11 CKM_RSA_AES_KEY_WRAP).
+// Package keywrap holds the key wrapping schemes of clean rooms: AES Key Wrap
+// with and without padding (RFC 5649 and RFC 3394), and the RSA-OAEP plus
+// AES-KWP combination that Key Vault, Managed HSM and CCF answer with (PKCS #11
+// CKM_RSA_AES_KEY_WRAP).
 package keywrap
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 )
 
-// ErrUnwrap is the one error of every failed unwrap, whatever the reason, so
-// that a peer who can try inputs learns nothing from the answer.
-var ErrUnwrap = errors.New("keywrap: unwrap failed")
+const (
+	// aiv is the alternative initial value of RFC 5649, section 3.
+	aiv = 0xA65959A6
+	// iv is the initial value of RFC 3394, section 2.2.3.1.
+	iv = 0xA6A6A6A6A6A6A6A6
+)
 
-// alternative initial value of RFC 5649, section 3.
-const aiv = 0xA65959A6
-
-// MaxPlaintext bounds the plaintext of WrapKWP: the length field has 32 bits;
-// a key or token never comes near this, so an int never overflows.
+// MaxPlaintext bounds the plaintext of a wrap: the length field of RFC 5649 has
+// 32 bits; a key or token never comes near this, so an int never overflows.
 const MaxPlaintext = 1 << 30
 
 // WrapKWP wraps 1 to MaxPlaintext bytes under a 16, 24 or 32 byte key
@@ -41,56 +43,45 @@ func WrapKWP(kek, plaintext []byte) ([]byte, error) {
 		block.Encrypt(out, out)
 		return out, nil
 	}
-	var buf [16]byte
-	copy(buf[:8], out)
-	for j := range 6 {
-		for i := 1; i <= n; i++ {
-			copy(buf[8:], out[8*i:8*i+8])
-			block.Encrypt(buf[:], buf[:])
-			t := binary.BigEndian.Uint64(buf[:8]) ^ uint64(n*j+i)
-			binary.BigEndian.PutUint64(buf[:8], t)
-			copy(out[8*i:], buf[8:])
-		}
-	}
-	copy(out, buf[:8])
+	wrapBlocks(block, out)
 	return out, nil
 }
 
-// UnwrapKWP opens what WrapKWP made. Every failure is ErrUnwrap; the check
-// value, the length and the padding are compared without early exit.
+// UnwrapKWP opens what WrapKWP made. Every failure but a bad kek is
+// [ErrUnwrap]; the check value, the length and the padding are compared without
+// early exit.
 func UnwrapKWP(kek, ciphertext []byte) ([]byte, error) {
 	block, err := aes.NewCipher(kek)
 	if err != nil {
 		return nil, err
 	}
 	if len(ciphertext) < 16 || len(ciphertext)%8 != 0 || len(ciphertext) > MaxPlaintext+8 {
-		return nil, ErrUnwrap
+		return nil, &failure{BadLength}
 	}
-	n := len(ciphertext)/8 - 1
 	out := append([]byte(nil), ciphertext...)
-	if n == 1 {
+	if len(out) == 16 {
 		block.Decrypt(out, out)
 	} else {
-		var buf [16]byte
-		copy(buf[:8], out)
-		for j := 5; j >= 0; j-- {
-			for i := n; i >= 1; i-- {
-				t := binary.BigEndian.Uint64(buf[:8]) ^ uint64(n*j+i)
-				binary.BigEndian.PutUint64(buf[:8], t)
-				copy(buf[8:], out[8*i:8*i+8])
-				block.Decrypt(buf[:], buf[:])
-				copy(out[8*i:], buf[8:])
-			}
-		}
-		copy(out, buf[:8])
+		unwrapBlocks(block, out)
 	}
+	n, reason := checkKWP(out)
+	if reason != NoReason {
+		clear(out)
+		return nil, &failure{reason}
+	}
+	return out[8 : 8+n], nil
+}
 
+// checkKWP returns the plaintext's length, and the first of the three checks
+// that failed; all three are always made.
+func checkKWP(out []byte) (int, Reason) {
 	var want [4]byte
 	binary.BigEndian.PutUint32(want[:], aiv)
-	ok := subtle.ConstantTimeCompare(out[:4], want[:])
+	check := subtle.ConstantTimeCompare(out[:4], want[:])
 	// pad = 8n - length must be 0..7. With n below 2^27 both sides fit an int64.
-	pad := int64(8*n) - int64(binary.BigEndian.Uint32(out[4:8]))
-	ok &= subtle.ConstantTimeEq(int32(pad>>3), 0)
+	size := len(out) - 8
+	pad := int64(size) - int64(binary.BigEndian.Uint32(out[4:8]))
+	length := subtle.ConstantTimeEq(int32(pad>>3), 0)
 	p := int(pad & 7)
 	var sum byte
 	tail := out[len(out)-7:]
@@ -98,10 +89,94 @@ func UnwrapKWP(kek, ciphertext []byte) ([]byte, error) {
 		// tail[i] is padding when fewer than p bytes follow it.
 		sum |= b & byte(-subtle.ConstantTimeLessOrEq(7-i, p))
 	}
-	ok &= subtle.ConstantTimeByteEq(sum, 0)
-	if ok != 1 {
-		clear(out)
-		return nil, ErrUnwrap
+	padding := subtle.ConstantTimeByteEq(sum, 0)
+	reason := subtle.ConstantTimeSelect(padding, int(NoReason), int(BadPadding))
+	reason = subtle.ConstantTimeSelect(length, reason, int(BadPlainLength))
+	reason = subtle.ConstantTimeSelect(check, reason, int(BadCheckValue))
+	return size - p, Reason(reason)
+}
+
+// WrapKW wraps a multiple of 8 bytes, 16 or more, under a 16, 24 or 32 byte key
+// (RFC 3394). The result is 8 bytes longer.
+func WrapKW(kek, plaintext []byte) ([]byte, error) {
+	block, err := aes.NewCipher(kek)
+	if err != nil {
+		return nil, err
 	}
-	return out[8 : 8+8*n-p], nil
+	if len(plaintext) < 16 || len(plaintext)%8 != 0 || len(plaintext) > MaxPlaintext {
+		return nil, errors.New("keywrap: plaintext must have 16 to 2^30 bytes, a multiple of 8")
+	}
+	out := make([]byte, 8+len(plaintext))
+	binary.BigEndian.PutUint64(out, iv)
+	copy(out[8:], plaintext)
+	wrapBlocks(block, out)
+	return out, nil
+}
+
+// UnwrapKW opens what WrapKW made. Every failure but a bad kek is [ErrUnwrap].
+func UnwrapKW(kek, ciphertext []byte) ([]byte, error) {
+	block, err := aes.NewCipher(kek)
+	if err != nil {
+		return nil, err
+	}
+	if len(ciphertext) < 24 || len(ciphertext)%8 != 0 || len(ciphertext) > MaxPlaintext+8 {
+		return nil, &failure{BadLength}
+	}
+	out := append([]byte(nil), ciphertext...)
+	unwrapBlocks(block, out)
+	var want [8]byte
+	binary.BigEndian.PutUint64(want[:], iv)
+	if subtle.ConstantTimeCompare(out[:8], want[:]) != 1 {
+		clear(out)
+		return nil, &failure{BadCheckValue}
+	}
+	return out[8:], nil
+}
+
+// UnwrapAES opens what WrapKWP or WrapKW made. The two cannot be taken for each
+// other: the values that they check differ in the second byte.
+func UnwrapAES(kek, ciphertext []byte) ([]byte, error) {
+	plain, err := UnwrapKWP(kek, ciphertext)
+	if ReasonOf(err) != BadCheckValue {
+		return plain, err
+	}
+	if plain, kwErr := UnwrapKW(kek, ciphertext); kwErr == nil {
+		return plain, nil
+	}
+	return nil, err
+}
+
+// wrapBlocks is the wrapping function W of RFC 3394, section 2.2.1, in place:
+// buf is the initial value and at least two blocks of 8 bytes.
+func wrapBlocks(block cipher.Block, buf []byte) {
+	n := len(buf)/8 - 1
+	var b [16]byte
+	copy(b[:8], buf)
+	for j := range 6 {
+		for i := 1; i <= n; i++ {
+			copy(b[8:], buf[8*i:8*i+8])
+			block.Encrypt(b[:], b[:])
+			t := binary.BigEndian.Uint64(b[:8]) ^ uint64(n*j+i)
+			binary.BigEndian.PutUint64(b[:8], t)
+			copy(buf[8*i:], b[8:])
+		}
+	}
+	copy(buf, b[:8])
+}
+
+// unwrapBlocks undoes wrapBlocks.
+func unwrapBlocks(block cipher.Block, buf []byte) {
+	n := len(buf)/8 - 1
+	var b [16]byte
+	copy(b[:8], buf)
+	for j := 5; j >= 0; j-- {
+		for i := n; i >= 1; i-- {
+			t := binary.BigEndian.Uint64(b[:8]) ^ uint64(n*j+i)
+			binary.BigEndian.PutUint64(b[:8], t)
+			copy(b[8:], buf[8*i:8*i+8])
+			block.Decrypt(b[:], b[:])
+			copy(buf[8*i:], b[8:])
+		}
+	}
+	copy(buf, b[:8])
 }

@@ -62,20 +62,35 @@ func WrapRSAAES(pub *rsa.PublicKey, alg Algorithm, plaintext []byte) ([]byte, er
 }
 
 // UnwrapRSAAES opens what WrapRSAAES made. The AES key must have 32 bytes.
-// Every failure but an unknown algorithm is ErrUnwrap.
+// Every failure but an unknown algorithm is [ErrUnwrap]. When the RSA part does
+// not open, the AES part is worked through all the same, under a key of zeros:
+// the two failures look alike by their time as well.
 func UnwrapRSAAES(priv *rsa.PrivateKey, alg Algorithm, blob []byte) ([]byte, error) {
 	h := alg.hash()
 	if h == nil {
 		return nil, fmt.Errorf("keywrap: unknown algorithm %q", string(alg))
 	}
 	n := priv.Size()
-	if len(blob) < n+16 {
-		return nil, ErrUnwrap
+	if len(blob) < n+16 || (len(blob)-n)%8 != 0 {
+		return nil, &failure{BadLength}
 	}
-	key, err := rsa.DecryptOAEP(h, nil, priv, blob[:n], nil)
-	if err != nil || len(key) != 32 {
-		return nil, ErrUnwrap
+	var key [32]byte
+	defer clear(key[:])
+	opened, err := rsa.DecryptOAEP(h, nil, priv, blob[:n], nil)
+	defer clear(opened)
+	reason := NoReason
+	switch {
+	case err != nil:
+		reason = BadOAEP
+	case len(opened) != len(key):
+		reason = BadKeySize
+	default:
+		copy(key[:], opened)
 	}
-	defer clear(key)
-	return UnwrapKWP(key, blob[n:])
+	plain, err := UnwrapKWP(key[:], blob[n:])
+	if reason != NoReason {
+		clear(plain)
+		return nil, &failure{reason}
+	}
+	return plain, err
 }
