@@ -52,6 +52,9 @@ type Releaser struct {
 	ttl       time.Duration
 	onRelease func(KeyRef)
 	now       func() time.Time
+	// source makes one release that nothing was kept of: release, or that of a
+	// sidecar.
+	source func(context.Context, releaseID) (*releasedMaterial, error)
 
 	running sync.WaitGroup
 
@@ -109,7 +112,7 @@ func NewReleaser(attester Attester, opts *ReleaserOptions) (*Releaser, error) {
 	if ttl == 0 {
 		ttl = defaultTTL
 	}
-	return &Releaser{
+	r := &Releaser{
 		attester:  attester,
 		azure:     opts.ClientOptions,
 		roots:     opts.Roots,
@@ -121,7 +124,9 @@ func NewReleaser(attester Attester, opts *ReleaserOptions) (*Releaser, error) {
 		flights:   map[releaseID]*flight{},
 		services:  map[string]*MAAClient{},
 		vaults:    map[vaultID]*azkeys.Client{},
-	}, nil
+	}
+	r.source = r.release
+	return r, nil
 }
 
 // Release attests this program to the key's attestation service and asks the
@@ -209,7 +214,7 @@ func (r *Releaser) leave(id releaseID, f *flight) {
 
 func (r *Releaser) fly(ctx context.Context, id releaseID, f *flight) {
 	defer f.cancel()
-	key, err := r.release(ctx, id)
+	key, err := r.source(ctx, id)
 	if err == nil && r.onRelease != nil {
 		r.onRelease(key.ref)
 	}

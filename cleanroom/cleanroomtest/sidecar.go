@@ -99,3 +99,13 @@ func (a roomAttester) Evidence(ctx context.Context, runtimeData []byte) (*govern
 	}
 	return &governance.Evidence{Report: e.Report, Certificates: e.Certificates, UVMEndorsements: e.UVMEndorsements}, nil
 }
+
+// tokenOf gets assertions from the governance sidecar.
+type tokenOf struct {
+	room     *governance.SidecarRoom
+	tenantID string
+}
+
+func (t tokenOf) get(ctx context.Context) (string, error) {
+	return t.room.Token(ctx, governance.TokenRequest{TenantID: t.tenantID, Audience: Audience})
+}

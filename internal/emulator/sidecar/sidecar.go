@@ -1,7 +1,10 @@
-// Package sidecar emulates the governance sidecar of a clean room,
-// ccr-governance of release 8.0.0, as far as a room's program must have it:
-// secrets, tokens, consent, events, documents, certificates, signatures and
-// delegates. Its other paths answer 404.
+// Package sidecar emulates the sidecars of a clean room: [Sidecar] that of the
+// governance service, [KeyRelease] that of secure key release, [Identity] that
+// of identities and [Secrets] that of secrets.
+//
+// The first is ccr-governance of release 8.0.0, as far as a room's program must
+// have it: secrets, tokens, consent, events, documents, certificates, signatures
+// and delegates. Its other paths answer 404.
 //
 // As the genuine one it listens without asking anybody who they are, takes no
 // body where none is needed, sets the times of tokens itself and returns from an
