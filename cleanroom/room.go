@@ -42,8 +42,11 @@ type RoomOptions struct {
 	// ClientOptions are used for every Azure service. The zero Cloud is the
 	// public one, whatever AZURE_AUTHORITY_HOST says.
 	azcore.ClientOptions
-	// Attester makes evidence; nil means the SEV-SNP device of this machine.
+	// Attester makes evidence, and Sidecars say where the room's sidecars are.
+	// With both nil the environment decides, see [Enter]; on the direct way the
+	// evidence is then that of the SEV-SNP device of this machine.
 	Attester skr.Attester
+	Sidecars *RoomSidecars
 	// Getenv reads the environment; nil means that of the process, which is
 	// then checked: a name that is set twice is refused.
 	Getenv func(string) string
@@ -51,12 +54,12 @@ type RoomOptions struct {
 	// means the name in the environment, or that of the program's file.
 	Application string
 	// ReleaseRoots are the roots of the certificates under which vaults sign
-	// released keys; nil means those of the system.
+	// released keys; nil means those of the system. The SKR sidecar has its own.
 	ReleaseRoots *x509.CertPool
 	// DialContext and GovernanceTransport reach the governance service, which
 	// is verified by its own certificate only: DialContext opens connections
 	// and GovernanceTransport is put around the pinned transport. nil means
-	// nothing special.
+	// nothing special. With sidecars they do not count.
 	DialContext         func(ctx context.Context, network, addr string) (net.Conn, error)
 	GovernanceTransport func(http.RoundTripper) http.RoundTripper
 	// Database are the options of database connections.
@@ -107,12 +110,15 @@ type Room struct {
 	database    dbsecret.Options
 	progress    func(RoomStep)
 
-	governance *governance.RoomClient
-	releaser   *skr.Releaser
-	unwrapper  *skr.SecretUnwrapper
-	logger     *slog.Logger
-	stderr     *slog.Logger
-	lines      *logBuffer
+	governance      governance.Room
+	closeGovernance func()    // nil until there is one
+	sidecars        *sidecars // nil on the direct way
+	sidecarWait     time.Duration
+	releaser        *skr.Releaser
+	unwrapper       skr.Unwrapper
+	logger          *slog.Logger
+	stderr          *slog.Logger
+	lines           *logBuffer
 	// base is the context of Enter without its end: leaving the room must
 	// still be reported when the program is interrupted.
 	base context.Context
@@ -131,9 +137,25 @@ type Room struct {
 }
 
 // Enter begins the program's stay: it attests the room to the governance
-// service named by [GovernanceVariable], wants every member's consent to the
-// execution and writes an audit event. Without consent the error is a
-// [*DeniedError], and nothing was unwrapped. The caller must close the room.
+// service, wants every member's consent to the execution and writes an audit
+// event. Without consent the error is a [*DeniedError], and nothing was
+// unwrapped. The caller must close the room.
+//
+// There are two ways to the services. The direct one is from the SEV-SNP device
+// of this machine to the service named by [GovernanceVariable]; a room made by
+// [Generate] has no other. The other one is through the platform's sidecars for
+// governance, secure key release and identities; the vaults are read from here,
+// and the secrets sidecar is only used if one of the other two does not listen.
+// Enter takes
+//
+//  1. the way of RoomOptions.Sidecars or RoomOptions.Attester, if one is given;
+//  2. the sidecars, if the environment has one of the variables with their
+//     ports, such as [SKRPortVariable];
+//  3. the direct way, if it has [GovernanceVariable];
+//  4. the sidecars at the platform's ports, if it has [ContractVariable].
+//
+// It never tries one way because the other failed. It waits up to five minutes
+// for the governance sidecar to listen.
 //
 // The environment is part of what the parties agreed on, and the policy of
 // [Generate] admits no other. Enter checks what a library can: that no
@@ -172,6 +194,7 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 		outputs:     map[string]*datasink.Sink{},
 
 		exportTimeout: exportTimeout,
+		sidecarWait:   maxSidecarWait,
 	}
 	if r.getenv == nil {
 		r.getenv = os.Getenv
@@ -189,7 +212,11 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 		// Otherwise AZURE_AUTHORITY_HOST would choose who gets the assertions.
 		r.azure.Cloud = cloud.AzurePublic
 	}
-	env, err := ParseGovernanceEnvironment(r.getenv(GovernanceVariable))
+	where, err := opts.way(r.getenv)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	env, err := where.environment(r.getenv)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
@@ -197,27 +224,37 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 	if r.application, err = roomApplication(opts.Application, env.Application); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	attester := opts.Attester
-	if attester == nil {
-		if attester, err = snp.OpenDevice(nil); err != nil {
-			return nil, fmt.Errorf("%s: this program is in no confidential container group, or cannot reach its device: %w", op, err)
-		}
-	}
-	releaseAttester := &steppingAttester{r, attester, "the attestation service"}
-	if r.releaser, err = skr.NewReleaser(releaseAttester, &skr.ReleaserOptions{
-		ClientOptions: r.azure, Roots: opts.ReleaseRoots, OnRelease: r.released,
-	}); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
 	defer func() {
 		if err != nil {
 			r.release()
 		}
 	}()
+	attester := opts.Attester
+	if where == nil {
+		if attester == nil {
+			if attester, err = snp.OpenDevice(nil); err != nil {
+				return nil, fmt.Errorf("%s: this program is in no confidential container group, or cannot reach its device: %w", op, err)
+			}
+		}
+		r.releaser, err = skr.NewReleaser(&steppingAttester{r, attester, "the attestation service"}, &skr.ReleaserOptions{
+			ClientOptions: r.azure, Roots: opts.ReleaseRoots, OnRelease: r.released,
+		})
+	} else {
+		err = r.openSidecars(where)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
 	if r.unwrapper, err = skr.NewSecretUnwrapper(r.releaser, r.credential, &skr.SecretUnwrapperOptions{ClientOptions: r.azure}); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	if err := r.join(ctx, env, &steppingAttester{r, attester, "the governance service"}, opts); err != nil {
+	if where != nil {
+		r.unwrapper = &fallbackUnwrapper{room: r, first: r.unwrapper, secrets: r.sidecars.secrets}
+		err = r.joinSidecar(ctx, env, opts)
+	} else {
+		err = r.join(ctx, env, &steppingAttester{r, attester, "the governance service"}, opts)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r, nil

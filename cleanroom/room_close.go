@@ -87,8 +87,14 @@ func (r *Room) release() error {
 	clear(r.outputs)
 	clear(r.credentials)
 	r.mu.Unlock()
-	if r.governance != nil {
-		r.governance.Close()
+	if r.closeGovernance != nil {
+		r.closeGovernance()
 	}
-	return errors.Join(append(errs, r.releaser.Close())...)
+	if r.releaser != nil {
+		errs = append(errs, r.releaser.Close())
+	}
+	if r.sidecars != nil {
+		r.sidecars.close()
+	}
+	return errors.Join(errs...)
 }

@@ -40,9 +40,9 @@ func (r *Room) join(ctx context.Context, env GovernanceEnvironment, attester skr
 			failures = append(failures, err)
 			continue
 		}
-		r.governance = client
+		r.governance, r.closeGovernance = client, client.Close
 		if err != nil {
-			return r.refused(ctx, env, err, answered)
+			return r.refused(ctx, client, env, err, answered)
 		}
 		return r.consented(env, status)
 	}
@@ -78,19 +78,19 @@ func explainReason(s *governance.OptionStatus) string {
 
 // refused explains why the governance service does not take this room for one
 // of the contract.
-func (r *Room) refused(ctx context.Context, env GovernanceEnvironment, err error, answer *governance.ServiceError) error {
+func (r *Room) refused(ctx context.Context, client *governance.RoomClient, env GovernanceEnvironment, err error, answer *governance.ServiceError) error {
 	if answer.Code != codeAttestation {
 		return fmt.Errorf("cleanroom: enter room: the consent to execution cannot be checked, so there is none: %w", err)
 	}
-	c := Check{ID: "attestation.host-data", Got: r.governance.HostData(), Err: errNotAttested}
-	c.Want, c.Remedy = r.wantedHostData(ctx, c.Got)
+	c := Check{ID: "attestation.host-data", Got: client.HostData(), Err: errNotAttested}
+	c.Want, c.Remedy = wantedHostData(ctx, client, c.Got)
 	return check.Denied("cleanroom: enter room of contract "+env.ContractID, "the governance service", []Check{c}, err)
 }
 
 // wantedHostData is computed from the accepted deployment template, which
 // anybody can read. It only explains: the service has decided already.
-func (r *Room) wantedHostData(ctx context.Context, got string) (want, remedy string) {
-	spec, err := r.governance.DeploymentSpec(ctx)
+func wantedHostData(ctx context.Context, client *governance.RoomClient, got string) (want, remedy string) {
+	spec, err := client.DeploymentSpec(ctx)
 	if err != nil {
 		return "a host data of the contract's accepted clean room policy", "compare with the accepted policy; the accepted deployment template could not be read: " + shorten(err.Error(), 200)
 	}

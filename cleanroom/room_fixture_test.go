@@ -47,7 +47,8 @@ func (a *agreed) must(errs ...error) {
 	}
 }
 
-// agree makes it. The parts named in without are left out: "logging", "policy".
+// agree makes it. The parts named in without are left out: "logging", "policy",
+// "federation".
 func agree(t *testing.T, without ...string) *agreed {
 	t.Helper()
 	leftOut := strings.Join(without, " ")
@@ -97,6 +98,11 @@ func agree(t *testing.T, without ...string) *agreed {
 	if !strings.Contains(leftOut, "policy") {
 		a.pass(governance.SetCleanRoomPolicy(roomContract, d.GovernancePolicy))
 		a.provide()
+		trusted := roomContract
+		if strings.Contains(leftOut, "federation") {
+			trusted = "another"
+		}
+		a.must(a.env.Federate(a.party.Name, trusted))
 	}
 	if !strings.Contains(leftOut, "logging") {
 		a.pass(governance.EnableLogging(roomContract))
@@ -144,7 +150,7 @@ func (a *agreed) provide() {
 	_, err = web.CreateContainer(ctx)
 	a.must(err)
 	issuer, err := cleanroom.PublishIssuer(ctx, web, a.party.IssuerURL, published)
-	a.must(err, a.ledger.OIDC().SetIssuerURL(ctx, issuer), a.env.Federate(a.party.Name, roomContract))
+	a.must(err, a.ledger.OIDC().SetIssuerURL(ctx, issuer))
 
 	accepted, err := a.ledger.Contract(roomContract).CleanRoomPolicy(ctx)
 	a.must(err)

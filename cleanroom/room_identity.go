@@ -31,13 +31,22 @@ func (r *Room) credential(tenantID, clientID string) (azcore.TokenCredential, er
 	if c := r.credentials[id]; c != nil {
 		return c, nil
 	}
-	inner, err := skr.NewAssertionCredential(tenantID, clientID, r.assertion(tenantID), &skr.AssertionCredentialOptions{ClientOptions: r.azure})
+	inner, err := r.identity(tenantID, clientID)
 	if err != nil {
 		return nil, err
 	}
 	c := &steppingCredential{room: r, clientID: clientID, inner: inner, seen: map[string]bool{}}
 	r.credentials[id] = c
 	return c, nil
+}
+
+// identity is the credential itself. The identity sidecar does the same in
+// front of the governance sidecar.
+func (r *Room) identity(tenantID, clientID string) (azcore.TokenCredential, error) {
+	if s := r.sidecars; s != nil {
+		return skr.NewSidecarCredential(s.where.Identity, tenantID, clientID, &skr.SidecarCredentialOptions{SidecarOptions: s.options})
+	}
+	return skr.NewAssertionCredential(tenantID, clientID, r.assertion(tenantID), &skr.AssertionCredentialOptions{ClientOptions: r.azure})
 }
 
 // assertionLifetime is how long an assertion is good for, and assertionReuse
