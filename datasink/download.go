@@ -2,12 +2,10 @@ package datasink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 )
 
 // DownloadOptions of [Sink.Download].
@@ -60,16 +58,15 @@ func (s *Sink) Download(ctx context.Context, dir string, opts *DownloadOptions) 
 		return nil, s.fail("download", "", err)
 	}
 	defer root.Close()
-	d := newDownloader(ctx, s, root, opts.Progress)
+	d := newDownloader(ctx, s, opts.Progress)
+	d.root = root
 	if err := d.run(plan); err != nil {
 		return nil, err
 	}
 	result := &DownloadResult{}
-	for _, item := range plan {
-		if f, ok := d.files[item.Name]; ok {
-			f.Path = filepath.Join(dir, f.Path)
-			result.Files = append(result.Files, f)
-		}
+	for _, f := range d.done(plan) {
+		f.Path = filepath.Join(dir, f.Path)
+		result.Files = append(result.Files, f)
 	}
 	return result, nil
 }
@@ -100,7 +97,7 @@ func (s *Sink) planDownload(ctx context.Context, prefix string) ([]Item, error) 
 		item := &items[i]
 		if directories[item.Name] && !item.Directory {
 			if item.Stored > 0 {
-				return nil, s.fail("download", item.Name, fmt.Errorf("%w: it is a file, and a directory of other blobs", ErrName))
+				return nil, s.fail("download", item.Name, errBoth)
 			}
 			item.Directory = true // a marker, whether or not the listing says so
 		}
@@ -121,166 +118,4 @@ func checkTarget(name string) error {
 	}
 	_, err := local(name)
 	return err
-}
-
-// downloader moves ranges of several files at once. A worker that has a large
-// file offers its ranges to idle workers and fetches itself what nobody takes:
-// many small files and one large file use the same workers and buffers.
-type downloader struct {
-	sink   *Sink
-	root   *os.Root
-	tell   func(Progress)
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	items  chan Item
-	ranges chan func(buf []byte)
-
-	mu      sync.Mutex
-	files   map[string]File
-	telling sync.Mutex
-}
-
-func newDownloader(ctx context.Context, s *Sink, root *os.Root, tell func(Progress)) *downloader {
-	d := &downloader{
-		sink: s, root: root, tell: tell,
-		items: make(chan Item), ranges: make(chan func([]byte)), files: map[string]File{},
-	}
-	if d.tell == nil {
-		d.tell = s.progress
-	}
-	if told := d.tell; told != nil {
-		d.tell = func(p Progress) {
-			d.telling.Lock()
-			defer d.telling.Unlock()
-			told(p)
-		}
-	}
-	d.ctx, d.cancel = context.WithCancelCause(ctx)
-	return d
-}
-
-func (d *downloader) run(plan []Item) error {
-	defer d.cancel(context.Canceled)
-	var workers sync.WaitGroup
-	for range d.sink.streams {
-		workers.Go(d.work)
-	}
-	for _, item := range plan {
-		select {
-		case d.items <- item:
-			continue
-		case <-d.ctx.Done():
-		}
-		break
-	}
-	close(d.items)
-	workers.Wait()
-	return d.sink.fail("download", "", context.Cause(d.ctx))
-}
-
-func (d *downloader) work() {
-	buf := d.sink.buffer(d.sink.format.room(d.sink.blockSize))
-	defer func() { d.sink.recycle(buf) }()
-	for {
-		select {
-		case fetch := <-d.ranges:
-			fetch(buf)
-		case item, open := <-d.items:
-			if !open {
-				return
-			}
-			if err := d.fetchItem(item, buf); err != nil {
-				d.cancel(d.sink.fail("download", item.Name, err))
-			}
-		}
-	}
-}
-
-func (d *downloader) fetchItem(item Item, buf []byte) error {
-	file, err := local(item.Name)
-	if err != nil {
-		return err
-	}
-	var c *contents
-	if !item.Directory {
-		// Only now is it certain what the blob is: a listing has no metadata
-		// of blobs under a customer's key.
-		if c, err = d.sink.format.open(d.ctx, d.sink.backend, item); err != nil {
-			return err
-		}
-		item = c.item
-	}
-	if item.Directory {
-		return d.root.MkdirAll(file, 0o700)
-	}
-	if strings.EqualFold(item.Metadata["is_symlink"], "true") {
-		return errors.New("it stands for a symbolic link, which a download does not make")
-	}
-	if err := d.root.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	part, err := newPartial(d.root, filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	defer part.discard()
-	if err := d.fill(part, c, buf); err != nil {
-		return err
-	}
-	if err := part.sync(); err != nil {
-		return err
-	}
-	if err := part.publish(item.Name); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.files[item.Name] = File{Name: item.Name, Path: file, Size: item.Size, Suspicion: newAssurance(d.sink.mode, c.report).Suspicion}
-	return nil
-}
-
-// fill fetches all ranges of one file, here and in idle workers.
-func (d *downloader) fill(part *partial, c *contents, buf []byte) error {
-	item := c.item
-	progress := meter{tell: d.tell, p: Progress{Name: item.Name, Total: item.Size}}
-	var (
-		away  sync.WaitGroup
-		mu    sync.Mutex
-		first error
-	)
-	fetch := func(buf []byte, off, n int64) {
-		block, err := c.read(d.ctx, buf[:cap(buf)], off, n)
-		if err == nil {
-			_, err = part.f.WriteAt(block, off)
-		}
-		if err == nil {
-			progress.add(len(block))
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if first == nil {
-			first = err
-			d.cancel(d.sink.fail("download", item.Name, err))
-		}
-	}
-	for off := int64(0); off < item.Size && d.ctx.Err() == nil; {
-		n, at := c.piece(off, item.Size, d.sink.blockSize), off
-		off += n
-		away.Add(1)
-		select {
-		case d.ranges <- func(buf []byte) { defer away.Done(); fetch(buf, at, n) }:
-		default:
-			fetch(buf, at, n)
-			away.Done()
-		}
-	}
-	away.Wait()
-	if first == nil {
-		first = d.ctx.Err()
-	}
-	if first == nil {
-		progress.finish()
-	}
-	return first
 }

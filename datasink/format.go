@@ -22,6 +22,8 @@ type format interface {
 	// open reads what must be known of a blob before its bytes are. The item
 	// is what a listing said of it, or only its name.
 	open(ctx context.Context, b *gate, listed Item) (*contents, error)
+	// sourceKey is the key for [Sink.sourceOf], of no meaning elsewhere.
+	sourceKey() ([]byte, error)
 	// close forgets the key.
 	close()
 }
@@ -44,6 +46,7 @@ func (plainFormat) plain(size int64) int64         { return size }
 func (plainFormat) room(blockSize int) int         { return blockSize }
 func (plainFormat) slack() int                     { return 0 }
 func (plainFormat) encode(string) (encoder, error) { return plainEncoder{}, nil }
+func (plainFormat) sourceKey() ([]byte, error)     { return []byte(sourceLabel), nil }
 func (plainFormat) close()                         {}
 
 func (plainFormat) open(ctx context.Context, b *gate, listed Item) (*contents, error) {

@@ -17,6 +17,7 @@ import (
 // it.
 type cseFormat struct {
 	cipher    atomic.Pointer[cse.Cipher] // nil after close
+	source    *redact.Secret
 	blockSize int
 }
 
@@ -30,13 +31,22 @@ func newCSEFormat(dek *DEK, blockSize int) (*cseFormat, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &cseFormat{blockSize: blockSize}
+	source, err := deriveKey(dek, sourceLabel)
+	if err != nil {
+		return nil, err
+	}
+	f := &cseFormat{blockSize: blockSize, source: redact.New(source)}
 	f.cipher.Store(c)
 	return f, nil
 }
 
 func (f *cseFormat) stored(n int64) (int64, error) { return cse.Size(n, f.blockSize) }
-func (f *cseFormat) close()                        { f.cipher.Store(nil) }
+func (f *cseFormat) sourceKey() ([]byte, error)    { return open(f.source) }
+
+func (f *cseFormat) close() {
+	f.cipher.Store(nil)
+	f.source.Close()
+}
 
 func (f *cseFormat) plain(size int64) int64 {
 	n, err := cse.Chunks(size, f.blockSize)

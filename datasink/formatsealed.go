@@ -18,6 +18,7 @@ import (
 // of every blob.
 const (
 	sealedLabel  = "cleanroom-go/datasink/v1 sealed"
+	sourceLabel  = "cleanroom-go/datasink/v1 source"
 	contextLabel = "cleanroom-go/datasink/v1"
 )
 
@@ -33,8 +34,9 @@ func deriveKey(dek *DEK, label string) ([]byte, error) {
 
 // sealedFormat is mode Sealed.
 type sealedFormat struct {
-	key   *redact.Secret
-	place string // label, contract and datasink, each with a NUL behind it
+	key    *redact.Secret
+	source *redact.Secret
+	place  string // label, contract and datasink, each with a NUL behind it
 }
 
 func newSealedFormat(dek *DEK, contract, datasink string) (*sealedFormat, error) {
@@ -47,13 +49,30 @@ func newSealedFormat(dek *DEK, contract, datasink string) (*sealedFormat, error)
 	if err != nil {
 		return nil, err
 	}
-	return &sealedFormat{redact.New(key), contextLabel + "\x00" + contract + "\x00" + datasink + "\x00"}, nil
+	source, err := deriveKey(dek, sourceLabel)
+	if err != nil {
+		return nil, err
+	}
+	return &sealedFormat{redact.New(key), redact.New(source), contextLabel + "\x00" + contract + "\x00" + datasink + "\x00"}, nil
 }
 
 func (f *sealedFormat) stored(n int64) (int64, error) { return sealed.Size(n) }
 func (f *sealedFormat) room(blockSize int) int        { return max(blockSize, sealed.SealedChunkSize) }
 func (f *sealedFormat) slack() int                    { return 0 }
-func (f *sealedFormat) close()                        { f.key.Close() }
+func (f *sealedFormat) sourceKey() ([]byte, error)    { return open(f.source) }
+
+func (f *sealedFormat) close() {
+	f.key.Close()
+	f.source.Close()
+}
+
+// open copies a secret of an open sink.
+func open(secret *redact.Secret) ([]byte, error) {
+	if b := secret.Clone(); b != nil {
+		return b, nil
+	}
+	return nil, fs.ErrClosed
+}
 
 func (f *sealedFormat) plain(size int64) int64 {
 	n, err := sealed.PlaintextSize(size)
@@ -64,9 +83,9 @@ func (f *sealedFormat) plain(size int64) int64 {
 }
 
 func (f *sealedFormat) encode(name string) (encoder, error) {
-	key := f.key.Clone()
-	if key == nil {
-		return nil, fs.ErrClosed
+	key, err := open(f.key)
+	if err != nil {
+		return nil, err
 	}
 	defer redact.Clear(key)
 	sealer, err := sealed.NewSealer(key, []byte(f.place+name))
@@ -238,9 +257,9 @@ func (f *sealedFormat) open(ctx context.Context, b *gate, listed Item) (*content
 }
 
 func (f *sealedFormat) opener(name string, header []byte) (*sealed.Opener, error) {
-	key := f.key.Clone()
-	if key == nil {
-		return nil, fs.ErrClosed
+	key, err := open(f.key)
+	if err != nil {
+		return nil, err
 	}
 	defer redact.Clear(key)
 	return sealed.NewOpener(key, []byte(f.place+name), header)

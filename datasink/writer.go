@@ -23,6 +23,9 @@ type CreateOptions struct {
 	// identifiers and do not begin with cleanroom_. Its case is lost on the
 	// way.
 	Metadata map[string]string
+
+	source string         // what the blob is made from, for a later upload
+	tell   func(Progress) // instead of the sink's
 }
 
 // Create starts the write of a blob. Nothing is visible before
@@ -39,24 +42,31 @@ func (s *Sink) Create(ctx context.Context, name string, opts *CreateOptions) (*W
 	if err := checkName(name); err != nil {
 		return nil, s.fail("write", name, err)
 	}
+	switch item, err := s.backend.Stat(ctx, name); {
+	case err == nil && opts.Exclusive:
+		return nil, s.fail("write", name, ErrExist)
+	case err == nil:
+		return s.replace(ctx, name, item.ETag, opts)
+	case errors.Is(err, fs.ErrNotExist):
+		return s.replace(ctx, name, "", opts)
+	default:
+		return nil, s.fail("write", name, err)
+	}
+}
+
+// replace starts the write of a blob that shall replace the one with an ETag,
+// or with "" none.
+func (s *Sink) replace(ctx context.Context, name, etag string, opts *CreateOptions) (*Writer, error) {
 	blockSize, err := s.blockSizeFor(opts.Size)
 	if err != nil {
 		return nil, s.fail("write", name, err)
 	}
 	for key := range opts.Metadata {
-		if strings.HasPrefix(strings.ToLower(key), ownMetadata) {
+		if isOwn(key) {
 			return nil, s.fail("write", name, fmt.Errorf("the metadata name %q begins with %q, which this package keeps for itself", key, ownMetadata))
 		}
 	}
-	up := UploadOptions{Metadata: s.label(opts.Metadata), ContentType: opts.ContentType}
-	switch item, err := s.backend.Stat(ctx, name); {
-	case err == nil && opts.Exclusive:
-		return nil, s.fail("write", name, ErrExist)
-	case err == nil:
-		up.IfMatch = item.ETag
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, s.fail("write", name, err)
-	}
+	up := UploadOptions{IfMatch: etag, Metadata: s.label(opts.Metadata, opts.source), ContentType: opts.ContentType}
 	encoder, err := s.format.encode(name)
 	if err != nil {
 		return nil, s.fail("write", name, err)
@@ -66,9 +76,11 @@ func (s *Sink) Create(ctx context.Context, name string, opts *CreateOptions) (*W
 		encoder.release()
 		return nil, s.fail("write", name, err)
 	}
-	return &Writer{
-		stage: newStager(ctx, s, name, upload, blockSize, opts.Size), encoder: encoder, exclusive: opts.Exclusive,
-	}, nil
+	w := &Writer{stage: newStager(ctx, s, name, upload, blockSize, opts.Size), encoder: encoder, exclusive: opts.Exclusive}
+	if opts.tell != nil {
+		w.stage.meter.tell = opts.tell
+	}
+	return w, nil
 }
 
 // blockSizeFor keeps a blob of a known length below the service's number of
@@ -89,20 +101,24 @@ func (s *Sink) blockSizeFor(size int64) (int, error) {
 // ownMetadata begins the names of this package's metadata.
 const ownMetadata = "cleanroom_"
 
+func isOwn(name string) bool { return strings.HasPrefix(strings.ToLower(name), ownMetadata) }
+
 // formatName is the metadata that says how a blob is stored. It is a hint for
 // people and error texts: whoever rules the storage can change it.
 const formatName = "cleanroom_format"
 
-// label adds the hint.
-func (s *Sink) label(metadata map[string]string) map[string]string {
-	if s.mode != CSE && s.mode != Sealed {
-		return metadata
-	}
+// label adds what this package notes.
+func (s *Sink) label(metadata map[string]string, source string) map[string]string {
 	labelled := maps.Clone(metadata)
 	if labelled == nil {
 		labelled = map[string]string{}
 	}
-	labelled[formatName] = string(s.mode)
+	if s.mode == CSE || s.mode == Sealed {
+		labelled[formatName] = string(s.mode)
+	}
+	if source != "" {
+		labelled[sourceName] = source
+	}
 	return labelled
 }
 
