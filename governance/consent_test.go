@@ -113,6 +113,10 @@ func TestCleanRoomPolicy(t *testing.T) {
 	wantText(t, err, `type "replace" must be add or remove`)
 	_, err = k.ProposeCleanRoomPolicy(ctx, governance.PolicyUpdate{Type: governance.PolicyAdd})
 	wantText(t, err, "no claim")
+	for _, v := range []any{"", nil} {
+		_, err = k.ProposeCleanRoomPolicy(ctx, governance.PolicyUpdate{Type: governance.PolicyAdd, Claims: map[string]any{governance.ClaimHostData: v}})
+		wantText(t, err, "governance: propose clean room policy of "+k.ID()+": claim "+governance.ClaimHostData+" has no value")
+	}
 	_, err = k.ProposeCleanRoomPolicy(ctx, governance.PolicyUpdate{Type: governance.PolicyAdd, Claims: map[string]any{"pcr0": "x"}})
 	wantCode(t, err, "ProposalFailedToValidate")
 	_, err = c.consumer.Contract("draft").ProposeCleanRoomPolicy(ctx, first)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -135,6 +137,15 @@ func checkUpdate(op string, update PolicyUpdate) error {
 	}
 	if len(update.Claims) == 0 {
 		return fmt.Errorf("governance: %s: no claim", op)
+	}
+	if update.Type == PolicyRemove {
+		return nil // whatever came in goes out again
+	}
+	for _, name := range slices.Sorted(maps.Keys(update.Claims)) {
+		// No evidence has it; more likely the value was not there yet.
+		if v := update.Claims[name]; v == nil || v == "" {
+			return fmt.Errorf("governance: %s: claim %s has no value", op, name)
+		}
 	}
 	return nil
 }

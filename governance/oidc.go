@@ -66,7 +66,8 @@ func (w *wire) generateKey(ctx context.Context, op, path string) (kid string, er
 }
 
 // Keys reads the public keys as a JWK set, over the pinned connection. Publish
-// these, not what another address shows.
+// these, not what another address shows; [CheckIssuerDocuments] compares them
+// with what others published.
 func (o *OIDCClient) Keys(ctx context.Context) (json.RawMessage, error) {
 	var raw json.RawMessage
 	if err := o.c.wire.get(ctx, "read the issuer's keys", "/app/oidc/keys", &raw); err != nil {

@@ -3,7 +3,9 @@ package governance_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cleanroom-go/sdk/governance"
 )
@@ -26,8 +28,17 @@ func ExampleClient_OIDC() {
 		Issuer string `json:"issuer"`
 	}
 	must(json.Unmarshal(configuration, &document))
-	fmt.Println(kid, document.Issuer, json.Valid(jwks))
-	// Output: key-1 https://issuer.example/collab1 true
+	fmt.Println(kid, document.Issuer)
+
+	// Later, whoever relies on the issuer reads both documents from its site.
+	must(governance.CheckIssuerDocuments("https://issuer.example/collab1", keys, configuration, jwks))
+	planted := strings.Replace(string(jwks), "]", `,{"kty":"RSA","kid":"planted","n":"AQ","e":"AQAB"}]`, 1)
+	err = governance.CheckIssuerDocuments("https://issuer.example/collab1", keys, configuration, []byte(planted))
+	var denied *governance.DeniedError
+	fmt.Println(errors.As(err, &denied))
+	// Output:
+	// key-1 https://issuer.example/collab1
+	// true
 }
 
 // A room leaves a secret for the other rooms of its contract.

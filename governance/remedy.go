@@ -33,7 +33,7 @@ var remedies = map[string]string{
 	"ReportDataMismatch":               "the evidence was made for another key; make it for the public key that is sent",
 	"SignatureMismatch":                "the data was not signed with the key that the evidence names",
 	"UnsupportedPlatform":              "this service takes other evidence than that of a confidential container group",
-	"SigningKeyNotAvailable":           "a member must generate the signing key first, with OIDCClient.GenerateSigningKey for tokens and SigningClient.GenerateSigningKey for payloads",
+	"SigningKeyNotAvailable":           "accept a proposal of EnableOIDCIssuer for tokens or EnableSigning for payloads, then let a member call GenerateSigningKey of OIDCClient or SigningClient",
 	"OidcIssuerNotEnabled":             "accept a proposal of EnableOIDCIssuer first",
 	"IssuerUrlNotSet":                  "a member of the tenant must publish the issuer's documents and set their URL first",
 	"InvalidUrl":                       "the issuer's URL must begin with https://",

@@ -113,7 +113,9 @@ func (r *RoomClient) Close() { r.wire.close() }
 func (r *RoomClient) ContractID() string { return r.contractID }
 
 // HostData is the host data of the room's own evidence in lower case hex, the
-// SHA-256 of its security policy. It is empty until evidence was made.
+// SHA-256 of its security policy. It is empty until evidence was made, which the
+// first call that needs it does; parties that agree on a policy beforehand have
+// the text of the security policy and hash that.
 func (r *RoomClient) HostData() string {
 	if e := r.evidence.Load(); e != nil {
 		return e.hostData()
