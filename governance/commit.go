@@ -19,8 +19,9 @@ const maxCommitWait = 30 * time.Second
 // because its leader changed. The write has to be made again.
 var ErrTransactionLost = errors.New("the write was dropped when the leader of the network changed; make it again")
 
-// ErrNotCommitted says that a write was executed but is not committed after a
-// long wait. It may still be.
+// ErrNotCommitted says that a write was executed and is not known to be
+// committed: after a long wait, at the end of the caller's context, or because
+// the service could not be asked. It may still be.
 var ErrNotCommitted = errors.New("the write is not committed yet; look for its effect before making it again")
 
 // write sends the call and returns once its transaction is committed, so that
@@ -33,10 +34,10 @@ func (w *wire) write(ctx context.Context, c call) (*answer, string, error) {
 	}
 	id := a.header.Get(transactionHeader)
 	if id == "" {
-		return nil, "", fmt.Errorf("governance: %s: the answer names no transaction", c.op)
+		return nil, "", fmt.Errorf("governance: %s: the answer names no transaction: %w", c.op, ErrNotCommitted)
 	}
 	if err := checkTransactionID(id); err != nil {
-		return nil, "", fmt.Errorf("governance: %s: %w", c.op, err)
+		return nil, "", fmt.Errorf("governance: %s: %w: %w", c.op, err, ErrNotCommitted)
 	}
 	if w.early {
 		w.pending.add(c, id)
@@ -73,6 +74,9 @@ func digits(s string) bool {
 	return s != "" && len(s) <= 20 && strings.Trim(s, "0123456789") == ""
 }
 
+// committed waits for the commit. Whatever keeps it from learning of that is an
+// ErrNotCommitted: a refusal or a broken connection here is about the question,
+// and must not be taken for one of the write.
 func (w *wire) committed(ctx context.Context, c call, id string) error {
 	prefix := "/app"
 	if strings.HasPrefix(c.path, "/gov/") {
@@ -82,17 +86,20 @@ func (w *wire) committed(ctx context.Context, c call, id string) error {
 	// A node that answers slowly counts as well as one that answers "Pending".
 	limited, cancel := context.WithTimeout(ctx, maxCommitWait)
 	defer cancel()
-	late := fmt.Errorf("governance: %s: transaction %s: %w", c.op, id, ErrNotCommitted)
+	uncertain := func(cause error) error {
+		executed := fmt.Errorf("governance: %s: transaction %s is executed: %w", c.op, id, ErrNotCommitted)
+		if limited.Err() != nil && ctx.Err() == nil {
+			return executed
+		}
+		return fmt.Errorf("%w\n\tcause  %w", executed, cause)
+	}
 	b := newBackoff(w.poll)
 	for {
 		var tx struct {
 			Status string `json:"status"`
 		}
 		if err := w.read(limited, question, &tx); err != nil {
-			if limited.Err() != nil && ctx.Err() == nil {
-				return late
-			}
-			return err
+			return uncertain(err)
 		}
 		switch tx.Status {
 		case "Committed":
@@ -101,13 +108,10 @@ func (w *wire) committed(ctx context.Context, c call, id string) error {
 			return fmt.Errorf("governance: %s: transaction %s: %w", c.op, id, ErrTransactionLost)
 		case "Pending", "Unknown":
 		default:
-			return fmt.Errorf("governance: %s: transaction %s has the unknown status %q", c.op, id, cut(tx.Status, 40))
+			return uncertain(fmt.Errorf("it has the unknown status %q", cut(tx.Status, 40)))
 		}
 		if err := w.pause(limited, b.step()); err != nil {
-			if ctx.Err() == nil {
-				return late
-			}
-			return fmt.Errorf("governance: %s: transaction %s is executed, not yet committed: %w", c.op, id, err)
+			return uncertain(err)
 		}
 	}
 }

@@ -49,9 +49,10 @@
 //
 // A write returns when its transaction is committed, so that other members can
 // build on it; [ClientOptions.EarlyReturn] leaves the waiting to the caller.
-// Only 408, 429, 502, 503, 504 and broken connections are tried again, five
-// times in all, each time with every node that was given until one has an answer
-// about the request; Retry-After is heeded up to a minute. Repetitions are the
+// Only 408, 429, 502, 503, 504 and broken connections are tried again, each time
+// with every node that was given until one has an answer about the request: a
+// service that asks to come again for some 13 seconds, which outlast an election,
+// a broken connection five times in all. Retry-After is heeded up to a minute. Repetitions are the
 // same bytes, and the refusal of a repetition whose first copy did its work
 // counts as the success that it is. The service refuses no repeated event, and
 // a room cannot read what it has: [ContractClient.Events] leaves the repetition

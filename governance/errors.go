@@ -48,7 +48,7 @@ type ServiceError struct {
 // its own.
 func (e *ServiceError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "governance: %s: ", e.Op)
+	fmt.Fprintf(&b, "governance: %s: ", check.Printable(e.Op))
 	switch {
 	case e.StatusCode == 0:
 		fmt.Fprintf(&b, "%s (not sent)", e.Code)

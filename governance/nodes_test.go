@@ -238,14 +238,14 @@ func TestNoNode(t *testing.T) {
 	if !errors.As(err, &se) || se.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("the answer of the first node is lost: %v", err)
 	}
-	if busy.calls.Load() != 5 || broken.calls.Load() != 5 {
-		t.Errorf("%d and %d calls, want 5 each", busy.calls.Load(), broken.calls.Load())
+	if busy.calls.Load() != 12 || broken.calls.Load() != 12 {
+		t.Errorf("%d and %d calls, want 12 each", busy.calls.Load(), broken.calls.Load())
 	}
 	// A refusal is an answer, and ends the search.
 	refusing := c.across(governance.ClientOptions{}, broken.url, c.node(nil).url, busy.url)
 	_, err = refusing.Contract("unknown").Get(t.Context())
 	wantCode(t, err, "ContractNotFound")
-	if busy.calls.Load() != 5 {
+	if busy.calls.Load() != 12 {
 		t.Error("another node was asked after an answer")
 	}
 	// Too little time for a second round.

@@ -178,7 +178,7 @@ func TestDigestImpostor(t *testing.T) {
 		{"null", text(200, "null"), []string{"no PEM block"}, 1},
 		{"is endless", text(200, strings.Repeat("x", 1<<20+1)), []string{"gives no service certificate", "too long"}, 1},
 		{"not found", text(404, `{"error":{"code":"ResourceNotFound","message":"m"}}`), []string{"the answer has the status 404"}, 1},
-		{"starting", text(503, ``), []string{"status 503"}, 5},
+		{"starting", text(503, ``), []string{"status 503"}, 12},
 		{"elsewhere", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "https://elsewhere.example"+r.URL.Path)
 			w.WriteHeader(http.StatusTemporaryRedirect)

@@ -148,8 +148,8 @@ func TestRedirectLoop(t *testing.T) {
 	governance.Hasten(client)
 	_, err := client.Contract(id).PutSecret(t.Context(), "name", "value")
 	wantText(t, err, "redirect to "+one.url, "while they elect a primary")
-	if n := one.calls.Load() + two.calls.Load(); n != 5*4 {
-		t.Errorf("%d requests, want 5 attempts of 4", n)
+	if n := one.calls.Load() + two.calls.Load(); n != 12*4 {
+		t.Errorf("%d requests, want 12 attempts of 4", n)
 	}
 	// The election ends while the client tries.
 	var after atomic.Int64

@@ -2,6 +2,7 @@ package governance
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,12 +10,20 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 const (
+	// maxAttempts bounds the attempts that get no answer.
 	maxAttempts = 5
-	firstDelay  = 50 * time.Millisecond
-	maxDelay    = 2 * time.Second
+	// maxBusyAttempts bounds those that are told to come again later. With the
+	// delays below they take some 13 seconds: a network elects another primary
+	// when the old one was silent for five (election_timeout of CCF), and the
+	// election itself may need a second round.
+	maxBusyAttempts = 12
+	firstDelay      = 50 * time.Millisecond
+	maxDelay        = 2 * time.Second
 	// maxRetryAfter bounds how long the service can make a caller wait who set
 	// no deadline.
 	maxRetryAfter = time.Minute
@@ -30,7 +39,9 @@ type connectionError struct {
 }
 
 func (e *connectionError) Error() string {
-	s := fmt.Sprintf("governance: %s: %s: %v", e.op, e.host, e.err)
+	// The server may have written a part of it, for instance the names in a
+	// certificate that nobody vouches for.
+	s := fmt.Sprintf("governance: %s: %s: %s", e.op, e.host, check.Printable(e.err.Error()))
 	if e.remedy != "" {
 		s += "\n\tremedy " + e.remedy
 	}
@@ -46,7 +57,12 @@ func newConnectionError(op, host string, err error) error {
 	}
 	e := &connectionError{op: op, host: host, err: err}
 	var verify *tls.CertificateVerificationError
-	if errors.As(err, &verify) {
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		e.fatal = true
+		e.remedy = "compare the clock of this machine with that of the service; if it is right, the operator of the service must renew the node's certificate"
+	case errors.As(err, &verify):
 		e.fatal = true
 		e.remedy = "the server is not part of the service whose certificate was given; compare the certificate with the one the operator hands out, through another channel"
 	}
@@ -56,29 +72,27 @@ func newConnectionError(op, host string, err error) error {
 // retryAfter says whether another attempt makes sense after err, and when.
 // A 4xx is an answer about the request and stays one however often it is sent.
 func retryAfter(err error, attempt int) (time.Duration, bool) {
-	if attempt >= maxAttempts {
-		return 0, false
-	}
 	delay := min(firstDelay<<(attempt-1), maxDelay)
 	delay += time.Duration(rand.Int64N(int64(delay)/4 + 1))
 	var ce *connectionError
 	if errors.As(err, &ce) {
-		return delay, !ce.fatal
+		return delay, !ce.fatal && attempt < maxAttempts
 	}
 	var se *ServiceError
 	if !errors.As(err, &se) {
 		return 0, false
 	}
 	if se.transient {
-		return delay, true
+		return delay, attempt < maxBusyAttempts
 	}
 	switch se.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		if se.retryAfter > 0 {
-			delay = min(se.retryAfter, maxRetryAfter)
+		if se.retryAfter <= maxDelay {
+			return max(delay, se.retryAfter), attempt < maxBusyAttempts
 		}
-		return delay, true
+		// Whoever names a long wait says that this is not soon over.
+		return min(se.retryAfter, maxRetryAfter), attempt < maxAttempts
 	}
 	return 0, false
 }

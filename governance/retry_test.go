@@ -103,7 +103,7 @@ func TestAttempts(t *testing.T) {
 		tests[fmt.Sprint(status)] = struct {
 			answer func(r *http.Request) (*http.Response, error)
 			want   int
-		}{func(r *http.Request) (*http.Response, error) { return respond(r, status, nil, ""), nil }, 5}
+		}{func(r *http.Request) (*http.Response, error) { return respond(r, status, nil, ""), nil }, 12}
 	}
 	for name, test := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -231,10 +231,10 @@ func TestCommit(t *testing.T) {
 		{"later", "2.10", []string{"Unknown", "Pending", "Pending", "Committed"}, 4, nil, ""},
 		{"lost with the leader", "2.10", []string{"Pending", "Invalid"}, 2, governance.ErrTransactionLost, "transaction 2.10"},
 		{"never", "2.10", []string{"Pending"}, 0, governance.ErrNotCommitted, "look for its effect"},
-		{"unknown status", "2.10", []string{"Perhaps"}, 1, nil, `unknown status "Perhaps"`},
-		{"no transaction", "", nil, 0, nil, "the answer names no transaction"},
-		{"malformed transaction", "2.10&x=1", nil, 0, nil, "malformed transaction id"},
-		{"half a transaction", "2.", nil, 0, nil, "malformed transaction id"},
+		{"unknown status", "2.10", []string{"Perhaps"}, 1, governance.ErrNotCommitted, `unknown status "Perhaps"`},
+		{"no transaction", "", nil, 0, governance.ErrNotCommitted, "the answer names no transaction"},
+		{"malformed transaction", "2.10&x=1", nil, 0, governance.ErrNotCommitted, "malformed transaction id"},
+		{"half a transaction", "2.", nil, 0, governance.ErrNotCommitted, "malformed transaction id"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -269,8 +269,8 @@ func TestCommitEndsWithTheContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		_, err := client.Contract("k").PutSecret(ctx, "name", "value")
-		wantText(t, err, "transaction 2.10 is executed, not yet committed")
-		if !errors.Is(err, context.DeadlineExceeded) {
+		wantText(t, err, "transaction 2.10 is executed: the write is not committed yet")
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, governance.ErrNotCommitted) {
 			t.Errorf("the cause is lost: %v", err)
 		}
 	})

@@ -219,7 +219,7 @@ func TestSidecarAnswers(t *testing.T) {
 	}{
 		"exception":        {text(500, `{"error":{"code":"HttpRequestException","message":"no route"}}`), "remedy the sidecar failed", 1},
 		"service in text":  {text(404, `{"error":{"code":"SecretNotFound","message":"m"}}`), "SecretNotFound (404): m", 1},
-		"starting":         {text(503, ``), "status 503", 5},
+		"starting":         {text(503, ``), "status 503", 12},
 		"page":             {text(200, `<html>`), "not what the service sends", 1},
 		"no value":         {text(200, `{}`), "has no value", 1},
 		"null":             {text(200, `null`), "has no value", 1},
