@@ -20,17 +20,22 @@ const maxID = 256
 func checkID(what, id string) error {
 	switch {
 	case id == "":
-		return fmt.Errorf("governance: %s is empty", what)
+		return &idError{what + " is empty"}
 	case len(id) > maxID:
-		return fmt.Errorf("governance: %s has %d bytes, more than %d", what, len(id), maxID)
+		return &idError{fmt.Sprintf("%s has %d bytes, more than %d", what, len(id), maxID)}
 	case id == "." || id == "..":
-		return fmt.Errorf("governance: %s %q cannot stand in a path", what, id)
+		return &idError{fmt.Sprintf("%s %q cannot stand in a path", what, id)}
 	}
 	if i := strings.IndexFunc(id, func(r rune) bool { return !idRune(r) }); i >= 0 {
-		return fmt.Errorf("governance: %s %q has a character that a path cannot carry; use A-Z a-z 0-9 . _ ~ : -", what, id)
+		return &idError{fmt.Sprintf("%s %q has a character that a path cannot carry; use A-Z a-z 0-9 . _ ~ : -", what, id)}
 	}
 	return nil
 }
+
+// idError is an id that cannot be asked about.
+type idError struct{ text string }
+
+func (e *idError) Error() string { return "governance: " + e.text }
 
 func idRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._~:-", r)

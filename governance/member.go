@@ -146,9 +146,26 @@ func (m *Member) GoString() string { return m.String() }
 
 // MemberID is the id of whoever has the certificate: 64 lower case hex digits
 // of the SHA-256 of its DER.
-func MemberID(cert *x509.Certificate) string {
-	sum := sha256.Sum256(cert.Raw)
+func MemberID(cert *x509.Certificate) string { return idOfDER(cert.Raw) }
+
+func idOfDER(der []byte) string {
+	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
+}
+
+// idOfPEM is the id of whoever has the first certificate of a text, "" if there
+// is none. It reads nothing of the certificate: crypto/x509 is stricter than the
+// service, and one odd member must not hide all of them.
+func idOfPEM(text []byte) string {
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return ""
+		}
+		if block.Type == "CERTIFICATE" {
+			return idOfDER(block.Bytes)
+		}
+	}
 }
 
 // SecretID is the id under which a clean room reads the secret that a member

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -177,7 +178,14 @@ func (r *reviewer) action(ctx context.Context, i int, a Action) error {
 	case err != nil || (!isObject && len(raw) > 0 && string(raw) != "null"):
 		r.unknown("the arguments of " + a.Name + " are no object")
 	default:
-		if err := handle(r, ctx, args); err != nil {
+		err := handle(r, ctx, args)
+		var unusable *idError
+		if errors.As(err, &unusable) {
+			// The proposer chose it, and must not get out of being looked at.
+			r.unknown("of " + a.Name + ", the " + unusable.text)
+			break
+		}
+		if err != nil {
 			return fmt.Errorf("governance: %s: action %d, %s: %w", r.op, i+1, a.Name, err)
 		}
 	}

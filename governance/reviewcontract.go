@@ -1,7 +1,6 @@
 package governance
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -91,11 +90,7 @@ func readableText(data any) string {
 	if data == nil {
 		return ""
 	}
-	var b bytes.Buffer
-	if err := json.Indent(&b, []byte(jsonText(data)), "", "  "); err != nil {
-		panic("governance: internal error: " + err.Error())
-	}
-	return b.String()
+	return indented([]byte(jsonText(data)))
 }
 
 // deploymentReview reviews the replacement of a deployment's template or of

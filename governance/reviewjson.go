@@ -13,8 +13,17 @@ import (
 // nothing stands for a value that is not there, which null is not.
 type nothing struct{}
 
+// maxPath bounds the path of a value that is looked into. Below a longer one the
+// rest is one leaf: each difference has a path of its own, so that a small text
+// of long names or deep lists would become one that no memory holds.
+const maxPath = 256
+
 // compareJSON adds the differences of two values, leaf by leaf.
 func (r *reviewer) compareJSON(path string, before, after any) {
+	if len(path) > maxPath {
+		r.compareLeaf(path, before, after)
+		return
+	}
 	switch b := before.(type) {
 	case map[string]any:
 		switch a := after.(type) {
@@ -54,6 +63,10 @@ func (r *reviewer) compareJSON(path string, before, after any) {
 			}
 		}
 	}
+	r.compareLeaf(path, before, after)
+}
+
+func (r *reviewer) compareLeaf(path string, before, after any) {
 	if !sameLeaf(before, after) {
 		r.differ(path, jsonText(before), jsonText(after))
 	}
@@ -126,4 +139,39 @@ func jsonText(v any) string {
 		panic(fmt.Sprintf("governance: internal error: %v", err))
 	}
 	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+}
+
+// maxIndent is how deep a text may be nested that is put on lines of its own:
+// indenting a deeper one multiplies its length.
+const maxIndent = 64
+
+// indented puts JSON on lines of its own. What is nested too deep, or is no
+// JSON, stays as it is.
+func indented(text []byte) string {
+	var b bytes.Buffer
+	if nesting(text) > maxIndent || json.Indent(&b, text, "", "  ") != nil {
+		return string(text)
+	}
+	return b.String()
+}
+
+// nesting is how deep a JSON text is nested, at least: in what is no JSON, any
+// bracket may count.
+func nesting(text []byte) int {
+	depth, deepest, quoted := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
 }

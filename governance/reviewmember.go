@@ -57,12 +57,11 @@ func (r *reviewer) memberName(id string) string {
 
 // setMember reviews set_member, which adds a member or resets one.
 func (r *reviewer) setMember(_ context.Context, args arguments) error {
-	certs, err := parseCertificates([]byte(args.text("cert")))
-	if err != nil {
+	id := idOfPEM([]byte(args.text("cert")))
+	if id == "" {
 		r.unknown("the certificate of the member cannot be read")
 		return nil
 	}
-	id := MemberID(certs[0])
 	raw, data := memberDataOf(args)
 	m := r.find(id)
 	if m == nil {
@@ -70,7 +69,7 @@ func (r *reviewer) setMember(_ context.Context, args arguments) error {
 		m = &r.members[len(r.members)-1]
 		m.Data.Identifier = data.Identifier
 		r.change.Subject = "member " + r.memberName(id)
-		r.differ("certificate", "", jsonText(strings.TrimSpace(certs[0].Subject.String())))
+		r.differ("certificate", "", jsonText(subjectOf(args.text("cert"))))
 	} else {
 		r.change.Subject = "member " + r.memberName(id)
 	}
@@ -84,6 +83,15 @@ func (r *reviewer) setMember(_ context.Context, args arguments) error {
 	r.setData(m, raw, data)
 	m.Status = MemberAccepted
 	return nil
+}
+
+// subjectOf names the first certificate of a text.
+func subjectOf(text string) string {
+	certs, err := parseCertificates([]byte(text))
+	if err != nil {
+		return "this program cannot read it: " + err.Error()
+	}
+	return strings.TrimSpace(certs[0].Subject.String())
 }
 
 func quoted(s string) string {
@@ -153,17 +161,16 @@ func (r *reviewer) setData(m *reviewedMember, raw any, data MemberData) {
 func (r *reviewer) removeMember(_ context.Context, args arguments) error {
 	id := args.text("member_id")
 	r.change.Subject = "member " + r.memberName(id)
-	certs, err := parseCertificates([]byte(args.text("cert")))
-	switch {
-	case err != nil:
+	owner := idOfPEM([]byte(args.text("cert")))
+	switch owner {
+	case "":
 		r.warn("member.remove-without-cert", "%s would be removed, but its certificate is not there or cannot be read", r.memberName(id))
-	case MemberID(certs[0]) != id:
-		r.warn("member.remove-other-cert", "%s would be removed, with the certificate of %s", r.memberName(id), r.memberName(MemberID(certs[0])))
+	case id:
+	default:
+		r.warn("member.remove-other-cert", "%s would be removed, with the certificate of %s", r.memberName(id), r.memberName(owner))
 	}
-	if err == nil {
-		if m := r.find(MemberID(certs[0])); m != nil && m.Data.IsOperator {
-			r.warn("member.operator-alone", "any operator can pass this without a vote, because the certificate is that of an operator")
-		}
+	if m := r.find(owner); m != nil && m.Data.IsOperator {
+		r.warn("member.operator-alone", "any operator can pass this without a vote, because the certificate is that of an operator")
 	}
 	m := r.find(id)
 	if m == nil {

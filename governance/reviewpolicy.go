@@ -230,7 +230,8 @@ func templateHostData(template any) claimValues {
 		case map[string]any:
 			for _, name := range slices.Sorted(maps.Keys(v)) {
 				text, isText := v[name].(string)
-				if name != "ccePolicy" || !isText {
+				// Resource Manager takes names whatever their case.
+				if !strings.EqualFold(name, "ccePolicy") || !isText {
 					walk(v[name])
 					continue
 				}

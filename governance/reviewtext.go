@@ -1,8 +1,6 @@
 package governance
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -44,12 +42,7 @@ func (c Change) write(b *strings.Builder) {
 	}
 	switch {
 	case !c.Known:
-		var indented bytes.Buffer
-		if json.Indent(&indented, c.Args, "", "  ") != nil {
-			indented.Reset()
-			indented.Write(c.Args)
-		}
-		writeBlock(b, indented.String())
+		writeBlock(b, indented(c.Args))
 	case len(c.Differences) == 0 && c.TextDiff == "":
 		b.WriteString("   nothing changes\n")
 	}

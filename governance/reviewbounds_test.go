@@ -1,0 +1,125 @@
+package governance_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cleanroom-go/sdk/governance"
+)
+
+// reviewOf reviews actions that a service shows, which has the members and
+// nothing else.
+func reviewOf(t *testing.T, members, actions string) *governance.Review {
+	t.Helper()
+	id := strings.Repeat("0", 64)
+	client := canned(t, func(r *http.Request, _ int) (*http.Response, error) {
+		switch path := r.URL.Path; {
+		case strings.HasSuffix(path, "/actions"):
+			return respond(r, http.StatusOK, nil, `{"actions":[`+actions+`]}`), nil
+		case strings.HasSuffix(path, "/proposals/"+id):
+			return respond(r, http.StatusOK, nil, fmt.Sprintf(`{"proposalId":%q,"proposalState":"Open"}`, id)), nil
+		case strings.HasSuffix(path, "/members"):
+			return respond(r, http.StatusOK, nil, `{"value":[`+members+`]}`), nil
+		case path == "/app/contracts/k":
+			return respond(r, http.StatusNotFound, nil, `{"error":{"code":"ContractNotFound"}}`), nil
+		}
+		return respond(r, http.StatusOK, nil, `{}`), nil
+	})
+	review, err := client.Proposal(id).Review(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return review
+}
+
+// TestReviewOfBombs: a text that another member signed is not multiplied by what
+// is written around its parts.
+func TestReviewOfBombs(t *testing.T) {
+	leaves := strings.TrimSuffix(strings.Repeat("1,", 3000), ",")
+	deep := strings.Repeat("[", 3000) + leaves + strings.Repeat("]", 3000)
+	long := `{"` + strings.Repeat("n", 20000) + `":[` + leaves + `]}`
+	deepest := strings.Repeat(`{"a":`, 3000) + "[" + leaves + "]" + strings.Repeat("}", 3000)
+	for name, action := range map[string]string{
+		"template": `{"name":"set_deployment_spec","args":{"contractId":"k","spec":{"data":%s}}}`,
+		"contract": `{"name":"set_contract","args":{"contractId":"k","contract":{"data":%s}}}`,
+		"member":   `{"name":"set_member_data","args":{"member_id":"m","member_data":{"x":%s}}}`,
+		"unknown":  `{"name":"whatever","args":{"x":%s}}`,
+	} {
+		for kind, bomb := range map[string]string{"lists": deep, "objects": deepest, "name": long} {
+			review := reviewOf(t, "", fmt.Sprintf(action, bomb))
+			n := len(review.String())
+			for _, c := range review.Changes {
+				for _, d := range c.Differences {
+					n += len(d.Path) + len(d.Before) + len(d.After)
+				}
+			}
+			// Twice the text, some characters around each number, and the long
+			// name once more for each.
+			if limit := 8*len(bomb) + 3000*2*(256+40); n > limit {
+				t.Errorf("%s of deep %s: %d bytes of %d, more than %d", name, kind, n, len(bomb), limit)
+			}
+		}
+	}
+}
+
+// TestReviewOfUnusableIDs: an id that no path carries hides neither its own
+// action nor the others.
+func TestReviewOfUnusableIDs(t *testing.T) {
+	for _, action := range []string{
+		`{"name":"set_contract","args":{"contractId":"../k\n","contract":{"data":"HIDDEN"}}}`,
+		`{"name":"set_member_document","args":{"documentId":"","document":{"data":"HIDDEN"}}}`,
+		`{"name":"set_clean_room_policy","args":{"contractId":"a b","type":"add","claims":{"x":"HIDDEN"}}}`,
+		`{"name":"set_deployment_spec","args":{"contractId":".","spec":{"data":"HIDDEN"}}}`,
+		`{"name":"enable_ca","args":{"contractId":"a?b","HIDDEN":1}}`,
+		`{"name":"set_cgs_runtime_options","args":{"option":"a/b","status":"HIDDEN"}}`,
+		`{"name":"set_user_invitation_by_jwt_claims","args":{"invitationId":"%2e","claims":{"HIDDEN":1}}}`,
+		`{"name":"set_contract_runtime_options_enable_logging","args":{"contractId":"` + strings.Repeat("a", 257) + `","HIDDEN":1}}`,
+	} {
+		review := reviewOf(t, "", action+`,{"name":"set_contract","args":{"contractId":"k","contract":{"data":"SEEN","version":"2.1"}}}`)
+		text := review.String()
+		if review.Changes[0].Known || !slices.Contains(warningIDs(review), "action.raw") || !strings.Contains(text, "HIDDEN") || !strings.Contains(text, "SEEN") {
+			t.Errorf("%s:\n%s", action, text)
+		}
+	}
+}
+
+// TestReviewOfTemplateNames: Azure takes a container policy under any spelling.
+func TestReviewOfTemplateNames(t *testing.T) {
+	review := reviewOf(t, "", strings.ReplaceAll(fmt.Sprintf(`{"name":"set_deployment_spec","args":{"contractId":"k","spec":{"data":%s}}}`, templateOf("p", "n")), "ccePolicy", "CCEPolicy"))
+	if text := review.String(); !strings.Contains(text, hostDataOf("p")) {
+		t.Error(text)
+	}
+}
+
+// TestReviewOfStrangeCertificates: a certificate that this program cannot read
+// may be one that the service can. It still tells who is meant.
+func TestReviewOfStrangeCertificates(t *testing.T) {
+	strange := []byte("not what crypto/x509 reads")
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: strange}))
+	id := fmt.Sprintf("%x", sha256.Sum256(strange))
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := fmt.Sprintf(`{"memberId":%q,"status":"Active","memberData":{"identifier":"victim"},"certificate":%s}`, id, quoted)
+	twice, err := json.Marshal(text + "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cert := range []string{string(quoted), string(twice)} {
+		review := reviewOf(t, members, fmt.Sprintf(`{"name":"set_member","args":{"cert":%s,"member_data":{"isOperator":1}}}`, cert))
+		if ids := warningIDs(review); !slices.Contains(ids, "member.demoted") || !slices.Contains(ids, "member.operator-alone") || !strings.Contains(review.String(), "victim") {
+			t.Errorf("%s", review)
+		}
+		review = reviewOf(t, members, fmt.Sprintf(`{"name":"remove_member","args":{"cert":%s,"member_id":%q}}`, cert, id))
+		if ids := warningIDs(review); slices.Contains(ids, "member.remove-without-cert") || !strings.Contains(review.String(), "victim") {
+			t.Errorf("%s", review)
+		}
+	}
+}
