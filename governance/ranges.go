@@ -22,8 +22,8 @@ type rangeReader struct {
 	pageSize int64
 }
 
-// maxRangeWait bounds the wait for one page when the context has no deadline.
-const maxRangeWait = time.Minute
+// maxFetch bounds the wait for one page or receipt, whatever the context allows.
+const maxFetch = time.Minute
 
 func (r *rangeReader) query() string {
 	q := make([]string, 0, 5)
@@ -51,28 +51,39 @@ func (r *rangeReader) latest() call {
 func (r *rangeReader) page(ctx context.Context, v any) error {
 	c := r.call
 	c.query = r.query()
+	a, err := r.wire.fetched(ctx, c)
+	if err != nil {
+		return err
+	}
+	return a.json(c.op, v)
+}
+
+// fetched asks until the service has fetched from its ledger what the call is
+// about, which it answers 202 before.
+func (w *wire) fetched(ctx context.Context, c call) (*answer, error) {
 	// The service says "a second" whatever it knows, and is usually ready after
 	// a few milliseconds: ask early, then at the pace it names.
-	b := newBackoff(r.wire.poll)
-	for waited := time.Duration(0); ; {
-		a, err := r.wire.do(ctx, c)
+	b := newBackoff(w.poll)
+	start, paused := time.Now(), time.Duration(0)
+	for {
+		a, err := w.do(ctx, c)
 		switch {
 		case err == nil && a.status != http.StatusAccepted:
-			return a.json(c.op, v)
+			return a, nil
 		case err == nil:
 			if after := parseRetryAfter(a.header, time.Now()); after > 0 {
 				b.ceiling = min(after, maxRetryAfter)
 			}
-			err = fmt.Errorf("governance: %s: the service is still fetching the range", c.op)
+			err = fmt.Errorf("governance: %s: the service is still fetching it from its ledger", c.op)
 		case !endNotCommitted(err):
-			return err
+			return nil, err
 		}
 		d := b.step()
-		if waited += d; waited > maxRangeWait {
-			return err
+		if paused += d; max(paused, time.Since(start)) > maxFetch {
+			return nil, err
 		}
-		if perr := r.wire.pause(ctx, d); perr != nil {
-			return fmt.Errorf("%w: %w", err, perr)
+		if perr := w.pause(ctx, d); perr != nil {
+			return nil, fmt.Errorf("%w: %w", err, perr)
 		}
 	}
 }

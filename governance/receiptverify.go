@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 )
 
 // VerifyReceiptOptions may be nil.
@@ -157,29 +156,14 @@ func (c *Client) Receipt(ctx context.Context, transactionID string) (*Receipt, e
 	if err := checkTransactionID(transactionID); err != nil {
 		return nil, fmt.Errorf("governance: %s: %w", op, err)
 	}
-	b := newBackoff(c.wire.poll)
-	ask := call{op: op, method: http.MethodGet, path: "/app/receipt", query: "transaction_id=" + transactionID}
-	for start := time.Now(); ; {
-		a, err := c.wire.do(ctx, ask)
-		if err != nil {
-			return nil, err
-		}
-		if a.status != http.StatusAccepted {
-			r, err := parseReceipt(a.body)
-			if err != nil {
-				return nil, fmt.Errorf("governance: %s: %w", op, err)
-			}
-			_, err = r.Verify(c.wire.pin.pem, &VerifyReceiptOptions{TransactionID: transactionID})
-			return r, err
-		}
-		if after := parseRetryAfter(a.header, time.Now()); after > 0 {
-			b.ceiling = min(after, maxRetryAfter)
-		}
-		if time.Since(start) > maxRangeWait {
-			return nil, fmt.Errorf("governance: %s: the service is still fetching it", op)
-		}
-		if err := c.wire.pause(ctx, b.step()); err != nil {
-			return nil, fmt.Errorf("governance: %s: the service is still fetching it: %w", op, err)
-		}
+	a, err := c.wire.fetched(ctx, call{op: op, method: http.MethodGet, path: "/app/receipt", query: "transaction_id=" + transactionID})
+	if err != nil {
+		return nil, err
 	}
+	r, err := parseReceipt(a.body)
+	if err != nil {
+		return nil, fmt.Errorf("governance: %s: %w", op, err)
+	}
+	_, err = r.Verify(c.wire.pin.pem, &VerifyReceiptOptions{TransactionID: transactionID})
+	return r, err
 }

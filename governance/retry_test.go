@@ -327,7 +327,7 @@ func TestRanges(t *testing.T) {
 			}
 			return respond(r, 200, nil, `{"value":[`+event(10)+`,`+event(30)+`]}`)
 		}, ""},
-		{"never loaded", func(r *http.Request, _ int) *http.Response { return respond(r, 202, nil, "") }, "still fetching the range"},
+		{"never loaded", func(r *http.Request, _ int) *http.Response { return respond(r, 202, nil, "") }, "still fetching it"},
 		{"link to another resource", func(r *http.Request, _ int) *http.Response {
 			return respond(r, 200, nil, `{"value":[],"nextLink":"/app/contracts/other/events?from_seqno=9&to_seqno=30"}`)
 		}, "the next link leads elsewhere"},
