@@ -13,9 +13,9 @@ import (
 	"github.com/cleanroom-go/sdk/governance"
 )
 
-// reviewOf reviews actions that a service shows, which has the members and
-// nothing else.
-func reviewOf(t *testing.T, members, actions string) *governance.Review {
+// reviewOf reviews actions that a service shows, which has the members, what is
+// stored (paths and bodies by turns) and nothing else.
+func reviewOf(t *testing.T, members, actions string, stored ...string) *governance.Review {
 	t.Helper()
 	id := strings.Repeat("0", 64)
 	client := canned(t, func(r *http.Request, _ int) (*http.Response, error) {
@@ -28,6 +28,11 @@ func reviewOf(t *testing.T, members, actions string) *governance.Review {
 			return respond(r, http.StatusOK, nil, `{"value":[`+members+`]}`), nil
 		case path == "/app/contracts/k":
 			return respond(r, http.StatusNotFound, nil, `{"error":{"code":"ContractNotFound"}}`), nil
+		}
+		for i := 0; i < len(stored); i += 2 {
+			if r.URL.EscapedPath() == stored[i] {
+				return respond(r, http.StatusOK, nil, stored[i+1]), nil
+			}
 		}
 		return respond(r, http.StatusOK, nil, `{}`), nil
 	})
@@ -121,5 +126,26 @@ func TestReviewOfStrangeCertificates(t *testing.T) {
 		if ids := warningIDs(review); slices.Contains(ids, "member.remove-without-cert") || !strings.Contains(review.String(), "victim") {
 			t.Errorf("%s", review)
 		}
+	}
+}
+
+// TestReviewOfModules shows what becomes of each module, whichever of its two
+// spellings the proposal has.
+func TestReviewOfModules(t *testing.T) {
+	const modules = "/gov/service/javascript-modules"
+	review := reviewOf(t, "",
+		`{"name":"set_js_app","args":{"bundle":{"metadata":{"endpoints":{"/a":{"get":{"mode":"readonly"}}}},"modules":[{"name":"same.js","module":"1"},{"name":"/changed.js","module":"2"},{"name":"new.js","module":"3"}]}}}`,
+		"/gov/service/javascript-app", `{"endpoints":{"/a":{"get":{"mode":"readwrite"}}}}`,
+		modules, `{"value":[{"moduleName":"/same.js"},{"moduleName":"/changed.js"},{"moduleName":"/gone.js"}]}`,
+		modules+"/%2Fsame.js", "1", modules+"/%2Fchanged.js", "one", modules+"/%2Fgone.js", "gone")
+	sum := func(s string) string { return `"sha256:` + hostDataOf(s) + `"` }
+	want := []governance.Difference{
+		{Path: `endpoints["/a"].get.mode`, Before: `"readwrite"`, After: `"readonly"`},
+		{Path: "module /changed.js", Before: sum("one"), After: sum("2")},
+		{Path: "module /gone.js", Before: sum("gone")},
+		{Path: "module /new.js", After: sum("3")},
+	}
+	if got := review.Changes[0].Differences; !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
 	}
 }

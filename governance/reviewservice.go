@@ -3,18 +3,20 @@ package governance
 import (
 	"bytes"
 	"context"
-	"net/http"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // constitution reviews the replacement of the rules themselves.
 func (r *reviewer) constitution(ctx context.Context, args arguments) error {
 	r.change.Subject = "the constitution"
 	r.warn("service.code", "the constitution would be replaced, and all other open proposals dropped")
-	a, err := r.c.wire.do(ctx, call{op: "read constitution", method: http.MethodGet, path: "/gov/service/constitution", query: apiQuery})
+	now, err := r.c.Upgrade().Constitution(ctx)
 	if err != nil {
 		return err
 	}
-	r.change.TextDiff = unified(string(a.body), args.text("constitution"))
+	r.change.TextDiff = unified(now, args.text("constitution"))
 	return nil
 }
 
@@ -23,31 +25,39 @@ func (r *reviewer) constitution(ctx context.Context, args arguments) error {
 func (r *reviewer) application(ctx context.Context, args arguments) error {
 	r.change.Subject = "the application"
 	r.warn("service.code", "the application that answers all calls below /app would be replaced")
+	now, err := r.c.Upgrade().App(ctx)
+	if err != nil {
+		return err
+	}
+	var endpoints any = nothing{}
+	if len(now.Endpoints) > 0 {
+		if endpoints, err = decodeJSON(now.Endpoints); err != nil {
+			return err
+		}
+	}
 	bundle := arguments(args.object("bundle"))
-	var now struct {
-		Endpoints any `json:"endpoints"`
+	r.compareJSON("endpoints", endpoints, memberOf(bundle.object("metadata"), "endpoints"))
+	before, after := map[string]string{}, map[string]string{}
+	for _, m := range now.Modules {
+		before[modulePath(m.Name)] = jsonText(digest(m.Script))
 	}
-	a, err := r.c.wire.do(ctx, call{op: "read the application's endpoints", method: http.MethodGet, path: "/gov/service/javascript-app", query: apiQuery + "&case=original"})
-	if err != nil {
-		return err
-	}
-	v, err := decodeJSON(a.body)
-	if err != nil {
-		return err
-	}
-	if doc, ok := v.(map[string]any); ok {
-		now.Endpoints = doc["endpoints"]
-	}
-	after := bundle.object("metadata")["endpoints"]
-	r.compareJSON("endpoints", now.Endpoints, after)
 	list, _ := bundle["modules"].([]any)
 	for _, e := range list {
 		m, _ := e.(map[string]any)
-		name, text := arguments(m).text("name"), arguments(m).text("module")
-		r.differ("module "+name, "", jsonText(digest(text)))
+		after[modulePath(arguments(m).text("name"))] = jsonText(digest(arguments(m).text("module")))
+	}
+	names := maps.Clone(before)
+	maps.Copy(names, after)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if before[name] != after[name] {
+			r.differ("module "+name, before[name], after[name])
+		}
 	}
 	return nil
 }
+
+// modulePath is a module's name as the service stores it.
+func modulePath(name string) string { return "/" + strings.TrimPrefix(name, "/") }
 
 // openService reviews transition_service_to_open.
 func (r *reviewer) openService(ctx context.Context, args arguments) error {
