@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -87,7 +88,7 @@ func TestEarlyLost(t *testing.T) {
 				}
 				id := ids[0]
 				ids = ids[1:]
-				return respond(r, 200, http.Header{"X-Ms-Ccf-Transaction-Id": {id}}, `{"secretId":"s"}`), nil
+				return respond(r, 200, http.Header{"X-Ms-Ccf-Transaction-Id": {id}}, `{"secretId":"m_`+path.Base(r.URL.Path)+`"}`), nil
 			})
 		},
 	})

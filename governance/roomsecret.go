@@ -50,7 +50,7 @@ func (r *RoomClient) PutSecret(ctx context.Context, name, value string) (id stri
 	if err != nil {
 		return "", err
 	}
-	return a.secretID(op)
+	return a.secretID(op, name)
 }
 
 // writeSigned writes data signed by the room's key.

@@ -34,7 +34,7 @@ func (c *ContractClient) PutSecret(ctx context.Context, name string, value strin
 	if err != nil {
 		return "", err
 	}
-	return a.secretID(op)
+	return a.secretID(op, name)
 }
 
 // valueDoc is a secret as it is written, and as a sidecar reads it.
@@ -42,8 +42,9 @@ type valueDoc struct {
 	Value string `json:"value"`
 }
 
-// secretID reads the answer to a secret that was stored.
-func (a *answer) secretID(op string) (string, error) {
+// secretID reads the answer to a secret that was stored under a name. Another id
+// than one of that name would make a room read another secret.
+func (a *answer) secretID(op, name string) (string, error) {
 	var doc struct {
 		SecretID string `json:"secretId"`
 	}
@@ -52,6 +53,9 @@ func (a *answer) secretID(op string) (string, error) {
 	}
 	if err := checkID("secret id", doc.SecretID); err != nil {
 		return "", fmt.Errorf("%w, sent by the service for %s", err, op)
+	}
+	if !strings.HasSuffix(doc.SecretID, "_"+name) {
+		return "", fmt.Errorf("governance: %s: the service says that it stored it as %q; is it of release 8.0.0?", op, doc.SecretID)
 	}
 	return doc.SecretID, nil
 }

@@ -3,6 +3,7 @@ package governance_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -58,5 +59,20 @@ func TestSecrets(t *testing.T) {
 		_, err = k.PutSecret(ctx, name, "value")
 		wantCode(t, err, "InvalidResourceName")
 		wantText(t, err, "governance: put secret "+name+" of "+contract+": InvalidResourceName (not sent): secret name ")
+	}
+}
+
+// TestSecretStoredElsewhere: a service that stores under another name than it was
+// told would have a room read another secret.
+func TestSecretStoredElsewhere(t *testing.T) {
+	for _, id := range []string{"a_other", "a_namename2", "name", "a:name", "a-name"} {
+		client := canned(t, func(r *http.Request, n int) (*http.Response, error) {
+			if n == 1 {
+				return respond(r, 200, http.Header{"X-Ms-Ccf-Transaction-Id": {"2.10"}}, `{"secretId":"`+id+`"}`), nil
+			}
+			return respond(r, 200, nil, `{"status":"Committed"}`), nil
+		})
+		_, err := client.Contract("k").PutSecret(t.Context(), "name", "value")
+		wantText(t, err, "governance: put secret name of k: the service says that it stored it as \""+id+"\"")
 	}
 }

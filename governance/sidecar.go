@@ -127,7 +127,7 @@ func (s *SidecarRoom) PutSecret(ctx context.Context, name, value string) (id str
 	if err != nil {
 		return "", s.explain(err)
 	}
-	return a.secretID(op)
+	return a.secretID(op, name)
 }
 
 // value reads an answer {"value"}.

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // refusal is an answer of the vault that is not a success.
@@ -44,10 +46,10 @@ func (r *refusal) Unwrap() error { return r.err }
 func (r *refusal) Error() string {
 	s := fmt.Sprintf("%s: the vault answered %d", r.op, r.err.StatusCode)
 	if name := strings.TrimSuffix(r.code+" "+r.inner, " "); name != "" {
-		s += " " + name
+		s += " " + check.Printable(name)
 	}
 	if r.message != "" {
-		s += ": " + r.message
+		s += ": " + check.Printable(r.message)
 	}
 	if r.fix != "" {
 		s += "\n\tremedy " + r.fix
