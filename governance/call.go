@@ -60,10 +60,10 @@ func (w *wire) do(ctx context.Context, c call) (*answer, error) {
 			return nil, err
 		}
 		if deadline, ok := ctx.Deadline(); ok && time.Now().Add(r.wait).After(deadline) {
-			return nil, err
+			return nil, fmt.Errorf("%w\n\tcause  no time is left for another attempt: %w", err, context.DeadlineExceeded)
 		}
-		if w.pause(ctx, r.wait) != nil {
-			return nil, err
+		if perr := w.pause(ctx, r.wait); perr != nil {
+			return nil, fmt.Errorf("%w\n\tcause  %w", err, perr)
 		}
 		repeated = true
 	}

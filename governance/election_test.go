@@ -1,6 +1,7 @@
 package governance_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -56,4 +57,55 @@ func TestExecutedIsNotRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestContextEndsAmongAttempts: whoever asks why a call ended learns of both, the
+// answer and the context.
+func TestContextEndsAmongAttempts(t *testing.T) {
+	busy := func(r *http.Request, _ int) (*http.Response, error) {
+		return respond(r, http.StatusServiceUnavailable, http.Header{"Retry-After": {"2"}}, ""), nil
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			_, err := canned(t, busy).Network(ctx)
+			var se *governance.ServiceError
+			if !errors.Is(err, context.Canceled) || !errors.As(err, &se) {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("too late for another", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := canned(t, busy).Network(ctx)
+			var se *governance.ServiceError
+			if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &se) {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("wait for a vote", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			id := strings.Repeat("0", 64)
+			client := canned(t, func(r *http.Request, n int) (*http.Response, error) {
+				if n == 1 {
+					return respond(r, 200, nil, `{"proposalId":"`+id+`","proposalState":"Open"}`), nil
+				}
+				if strings.HasSuffix(r.URL.Path, id) {
+					return busy(r, n)
+				}
+				return respond(r, 404, nil, `{}`), nil
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			p, err := client.Proposal(id).Wait(ctx)
+			wantDenied(t, err, "proposal.state")
+			if p == nil || p.State != governance.ProposalOpen || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	})
 }

@@ -164,6 +164,8 @@ func (c *Client) Receipt(ctx context.Context, transactionID string) (*Receipt, e
 	if err != nil {
 		return nil, fmt.Errorf("governance: %s: %w", op, err)
 	}
-	_, err = r.Verify(c.wire.pin.pem, &VerifyReceiptOptions{TransactionID: transactionID})
-	return r, err
+	if _, err := r.Verify(c.wire.pin.pem, &VerifyReceiptOptions{TransactionID: transactionID}); err != nil {
+		return nil, err
+	}
+	return r, nil
 }

@@ -153,7 +153,7 @@ func (d *UserDocument) checkProposed(content *UserProposalContent) []Check {
 	}
 	return append([]Check{
 		equalCheck("proposal.action", setUserDocument+" "+d.ID, got, "reject the proposal: it is not about this document"),
-		equalCheck("proposal.approvers", fmt.Sprint(d.Approvers), fmt.Sprint(content.Approvers), "reject the proposal: others decide than the service shows"),
+		equalCheck("proposal.approvers", fmt.Sprintf("%q", d.Approvers), fmt.Sprintf("%q", content.Approvers), "reject the proposal: others decide than the service shows"),
 	}, args.checks(d.ContractID, d.Data)...)
 }
 

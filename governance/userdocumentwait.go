@@ -17,8 +17,8 @@ func (p *UserProposalClient) Wait(ctx context.Context) (*UserProposal, error) {
 	for {
 		v, err := p.Show(ctx)
 		switch {
-		case err != nil && ctx.Err() != nil && seen != nil:
-			return seen, p.undecided(op, seen, content, ctx.Err())
+		case seen != nil && ended(ctx, err):
+			return seen, p.undecided(op, seen, content, err)
 		case err != nil:
 			return nil, err
 		case v.State == ProposalAccepted:

@@ -2,6 +2,7 @@ package governance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,8 +27,8 @@ func (p *ProposalClient) Wait(ctx context.Context) (*Proposal, error) {
 	for {
 		v, err := p.outcome(ctx, p.c.wire.read)
 		switch {
-		case err != nil && ctx.Err() != nil && seen != nil:
-			return seen, notDecided(op, seen, ballots, ctx.Err())
+		case seen != nil && ended(ctx, err):
+			return seen, notDecided(op, seen, ballots, err)
 		case err != nil:
 			return nil, err
 		case v.State == ProposalAccepted:
@@ -52,6 +53,13 @@ func (p *ProposalClient) Wait(ctx context.Context) (*Proposal, error) {
 			return seen, notDecided(op, seen, ballots, err)
 		}
 	}
+}
+
+// ended tells whether a call failed because the context ended, or had no time
+// left for another attempt.
+func ended(ctx context.Context, err error) bool {
+	_, limited := ctx.Deadline()
+	return err != nil && (ctx.Err() != nil || limited && errors.Is(err, context.DeadlineExceeded))
 }
 
 func notDecided(op string, v *Proposal, ballots []Ballot, cause error) error {
