@@ -66,10 +66,10 @@ func (c *Chain) Fits(r *Report) error {
 }
 
 // ParseChain reads the certificates of a report in any form in which they are
-// handed around: PEM in any order, the platform's JSON document (of THIM and of
-// host-amd-cert-base64), either of them in base64, or the certificate table
-// that the device returns with an extended report. ASK and ARK may be missing;
-// if they are there, each must have signed the one below it.
+// handed around: PEM in any order, a VCEK in DER, the platform's JSON document
+// (of THIM and of host-amd-cert-base64), any of them in base64, or the
+// certificate table that the device returns with an extended report. ASK and ARK
+// may be missing; if they are there, each must have signed the one below it.
 func ParseChain(b []byte) (*Chain, error) {
 	c, err := parseChain(b)
 	if err != nil {
@@ -93,13 +93,17 @@ func parseChain(b []byte) (*Chain, error) {
 		}
 		return newChain(certs)
 	}
+	// In DER, as AMD hands out a VCEK.
+	if cert, err := x509.ParseCertificate(b); err == nil {
+		return newChain([]*x509.Certificate{cert})
+	}
 	// The decoder skips line breaks, inside and behind the text.
 	if decoded, err := base64.StdEncoding.DecodeString(string(text)); err == nil && len(decoded) > 0 {
 		return parseChain(decoded)
 	}
 	certs, err := parseTable(b)
 	if err != nil {
-		return nil, fmt.Errorf("neither PEM, JSON, base64 nor a certificate table: %w", err)
+		return nil, fmt.Errorf("neither PEM, DER, JSON, base64 nor a certificate table: %w", err)
 	}
 	return newChain(certs)
 }

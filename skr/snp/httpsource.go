@@ -218,6 +218,18 @@ func (a *amd) chain(ctx context.Context, r *Report) (*Chain, error) {
 	return newChain(append([]*x509.Certificate{vcek}, certs...))
 }
 
+// AMDURL is where AMD hands out the VCEK of a report, in DER: for somebody who
+// fetches it by hand, to verify the report elsewhere. A report before version 3
+// does not name its product line; product stands in for it, empty for "Milan".
+func AMDURL(r *Report, product string) string {
+	if r.Product != "" {
+		product = r.Product
+	} else if product == "" {
+		product = Milan
+	}
+	return defaultAMD + "/" + product + "/" + kdsPath(product, r)
+}
+
 // kdsPath names a VCEK: the chip, and each component of the TCB. Turin has the
 // component fmc below the others, and a chip id of 8 bytes.
 func kdsPath(line string, r *Report) string {

@@ -110,6 +110,15 @@ func ReportDataFor(runtimeData []byte) (data [64]byte) {
 	return data
 }
 
+// VerifyUVM checks the endorsement of a utility VM as [Verifier.Verify] does and
+// adds the checks to the result of [Verifier.VerifyReport]. Whether it is for the
+// report's measurement is for [Validate].
+func (v *Verifier) VerifyUVM(result *Result, endorsement []byte) error {
+	n := len(result.Checks)
+	v.verifyUVM(result, endorsement)
+	return check.Denied("skr/snp: verify endorsement", by, result.Checks[n:], nil)
+}
+
 // VerifyReport checks the certificate chain to the verifier's root, the
 // report's signature by its VCEK, and that the VCEK is that of the report's TCB
 // and chip. Whoever uses it must compare ReportData.
