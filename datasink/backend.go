@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Backend is a place that holds blobs. This package has three: an Azure blob
-// container ([New]), a local directory ([Dir]) and memory ([Memory]). All
-// methods are safe for concurrent use. Names have passed the rules of
+// Backend is a place that holds blobs. This package has four: an Azure blob
+// container ([New]), a local directory ([Dir]), the mount of a clean room
+// ([Mount]) and memory ([Memory]). All methods are safe for concurrent use. Names have passed the rules of
 // [Sink.Create]. An error wraps [fs.ErrNotExist], [ErrConflict], [ErrChanged]
 // or [ErrKey] where that applies; its text need not repeat the blob's name.
 type Backend interface {

@@ -117,6 +117,9 @@ func NewWithBackend(b Backend, opts *Options) (*Sink, error) {
 	if mode == CPK {
 		return nil, fmt.Errorf("datasink: new sink in %s: only a blob container can apply a customer's key", b)
 	}
+	if _, ok := b.(*mount); ok && mode != SSE {
+		return nil, fmt.Errorf("datasink: new sink in %s: the mount encrypts, so mode %s would do it twice and nobody would find the inner key: use mode SSE", b, mode)
+	}
 	if err := mode.check(opts.DEK); err != nil {
 		return nil, fmt.Errorf("datasink: new sink in %s: %w", b, err)
 	}
