@@ -147,36 +147,39 @@ func UnwrapAES(kek, ciphertext []byte) ([]byte, error) {
 }
 
 // wrapBlocks is the wrapping function W of RFC 3394, section 2.2.1, in place:
-// buf is the initial value and at least two blocks of 8 bytes.
+// buf is the initial value and at least two blocks of 8 bytes. Blocks are moved
+// as arrays, which takes two instructions where copy is a call.
 func wrapBlocks(block cipher.Block, buf []byte) {
-	n := len(buf)/8 - 1
 	var b [16]byte
-	copy(b[:8], buf)
-	for j := range 6 {
-		for i := 1; i <= n; i++ {
-			copy(b[8:], buf[8*i:8*i+8])
+	a, r := (*[8]byte)(b[:8]), (*[8]byte)(b[8:])
+	*a = [8]byte(buf)
+	t := uint64(0)
+	for range 6 {
+		for i := 8; i < len(buf); i += 8 {
+			*r = [8]byte(buf[i:])
 			block.Encrypt(b[:], b[:])
-			t := binary.BigEndian.Uint64(b[:8]) ^ uint64(n*j+i)
-			binary.BigEndian.PutUint64(b[:8], t)
-			copy(buf[8*i:], b[8:])
+			t++
+			binary.BigEndian.PutUint64(a[:], binary.BigEndian.Uint64(a[:])^t)
+			*(*[8]byte)(buf[i:]) = *r
 		}
 	}
-	copy(buf, b[:8])
+	*(*[8]byte)(buf) = *a
 }
 
 // unwrapBlocks undoes wrapBlocks.
 func unwrapBlocks(block cipher.Block, buf []byte) {
-	n := len(buf)/8 - 1
 	var b [16]byte
-	copy(b[:8], buf)
-	for j := 5; j >= 0; j-- {
-		for i := n; i >= 1; i-- {
-			t := binary.BigEndian.Uint64(b[:8]) ^ uint64(n*j+i)
-			binary.BigEndian.PutUint64(b[:8], t)
-			copy(b[8:], buf[8*i:8*i+8])
+	a, r := (*[8]byte)(b[:8]), (*[8]byte)(b[8:])
+	*a = [8]byte(buf)
+	t := uint64(6 * (len(buf)/8 - 1))
+	for range 6 {
+		for i := len(buf) - 8; i > 0; i -= 8 {
+			binary.BigEndian.PutUint64(a[:], binary.BigEndian.Uint64(a[:])^t)
+			t--
+			*r = [8]byte(buf[i:])
 			block.Decrypt(b[:], b[:])
-			copy(buf[8*i:], b[8:])
+			*(*[8]byte)(buf[i:]) = *r
 		}
 	}
-	copy(buf, b[:8])
+	*(*[8]byte)(buf) = *a
 }
