@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -16,19 +17,30 @@ const (
 	minRSABits, maxRSABits = 2048, 8192
 )
 
+// keySetEntry is one key of a set, as far as it is read.
+type keySetEntry struct {
+	KID string   `json:"kid"`
+	KTY string   `json:"kty"`
+	Use string   `json:"use"`
+	Ops []string `json:"key_ops"`
+	Alg string   `json:"alg"`
+	X5C []string `json:"x5c"`
+}
+
+// verifies reports whether the key may verify tokens by RS256 (RFC 7517,
+// sections 4.2 to 4.4): what is not said is not restricted.
+func (k *keySetEntry) verifies() bool {
+	return k.KTY == "RSA" && (k.Use == "" || k.Use == "sig") && (k.Alg == "" || k.Alg == algRS256) &&
+		(len(k.Ops) == 0 || slices.Contains(k.Ops, "verify"))
+}
+
 // parseKeySet reads the key set of an attestation service: entries with kid,
 // kty and x5c, without n and e, which general JWK readers refuse. The key is
 // that of the first certificate. An entry that cannot be used is skipped, since
 // services publish keys of several kinds; only an empty result is an error.
 func parseKeySet(b []byte) (map[string]*rsa.PublicKey, error) {
 	var doc struct {
-		Keys []struct {
-			KID string   `json:"kid"`
-			KTY string   `json:"kty"`
-			Use string   `json:"use"`
-			Alg string   `json:"alg"`
-			X5C []string `json:"x5c"`
-		} `json:"keys"`
+		Keys []keySetEntry `json:"keys"`
 	}
 	if err := json.Unmarshal(b, &doc); err != nil {
 		return nil, fmt.Errorf("key set: %w", err)
@@ -38,7 +50,7 @@ func parseKeySet(b []byte) (map[string]*rsa.PublicKey, error) {
 	}
 	set := map[string]*rsa.PublicKey{}
 	for _, k := range doc.Keys {
-		if k.KID == "" || k.KTY != "RSA" || len(k.X5C) == 0 || k.Use != "" && k.Use != "sig" || k.Alg != "" && k.Alg != "RS256" {
+		if k.KID == "" || len(k.X5C) == 0 || !k.verifies() {
 			continue
 		}
 		if _, twice := set[k.KID]; twice {

@@ -41,7 +41,8 @@ type MAAClientOptions struct {
 // MAAClient asks one instance of Azure Attestation for tokens and verifies
 // them. It may be used by several goroutines.
 type MAAClient struct {
-	endpoint string // https://host
+	endpoint string // https://host[:port]
+	host     string
 	pipeline runtime.Pipeline
 	leeway   time.Duration
 	now      func() time.Time
@@ -72,6 +73,7 @@ func NewMAAClient(endpoint string, opts *MAAClientOptions) (*MAAClient, error) {
 	}
 	return &MAAClient{
 		endpoint: host,
+		host:     hostOf(host),
 		pipeline: runtime.NewPipeline("skr", "v0.1.0", runtime.PipelineOptions{}, &azure),
 		leeway:   leeway,
 		now:      time.Now,
@@ -87,7 +89,7 @@ func NewMAAClient(endpoint string, opts *MAAClientOptions) (*MAAClient, error) {
 func (c *MAAClient) Attest(ctx context.Context, ev *Evidence, nonce string) (*AttestationToken, error) {
 	raw, err := c.request(ctx, ev, nonce)
 	if err != nil {
-		return nil, fmt.Errorf("skr: attest with %s: %w", hostOf(c.endpoint), err)
+		return nil, fmt.Errorf("skr: attest with %s: %w", c.host, err)
 	}
 	return c.verify(ctx, raw, nonce, ev.RuntimeData)
 }

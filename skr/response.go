@@ -6,13 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/big"
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/cleanroom-go/sdk/internal/keywrap"
 	"github.com/cleanroom-go/sdk/internal/redact"
@@ -99,39 +96,6 @@ func (rc *releaseCheck) open(raw string) (*releasedMaterial, []Check) {
 	m.ref, m.checks = rc.ref, l.checks
 	m.ref.Version = version
 	return m, l.checks
-}
-
-// verifySignature checks chain, host name and signature. The signing leaf is
-// the vault's TLS certificate, so its name must be that of the vault asked.
-func (rc *releaseCheck) verifySignature(l *checklist, raw string) []byte {
-	sig := l.parseJWS("release", raw, maxResponse)
-	if sig == nil {
-		return nil
-	}
-	host := hostOf(rc.ref.VaultURL)
-	chains, err := sig.Signatures[0].Header.Certificates(x509.VerifyOptions{
-		Roots:       rc.roots,
-		DNSName:     host,
-		CurrentTime: rc.now,
-		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
-	if !l.that("release.chain", "a certificate for "+host+" under a trusted root", describe(err, host),
-		"do not trust this answer; if the vault's certificate comes from a private authority, pass its root as ReleaserOptions.Roots", err) {
-		return nil
-	}
-	leaf, isRSA := chains[0][0].PublicKey.(*rsa.PublicKey)
-	if !l.that("release.signing-key", "an RSA key of 2048 bits or more", fmt.Sprintf("%T", chains[0][0].PublicKey),
-		"do not trust this answer: vaults sign with RSA", refuseIf(!isRSA || !usableRSA(leaf))) {
-		return nil
-	}
-	payload, err := sig.Verify(leaf)
-	if errors.Is(err, jose.ErrCryptoFailure) {
-		err = errors.New("the signature does not fit")
-	}
-	if !l.that("release.signature", "a valid signature", describe(err, "a valid signature"), "do not trust this answer: it was changed on its way", err) {
-		return nil
-	}
-	return payload
 }
 
 // verifyRequest checks that the response answers our request, about our key,

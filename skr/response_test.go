@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,11 +72,16 @@ func TestResponseRefusals(t *testing.T) {
 		"alg none":         {func(h, _, _ object) { h["alg"] = "none" }, "release.alg"},
 		"alg HS256":        {func(h, _, _ object) { h["alg"] = "HS256" }, "release.alg"},
 		"alg PS256":        {func(h, _, _ object) { h["alg"] = "PS256" }, "release.alg"},
-		"empty x5c":        {func(h, _, _ object) { h["x5c"] = []any{} }, "release.chain"},
-		"no x5c":           {func(h, _, _ object) { delete(h, "x5c") }, "release.chain"},
-		"x5c leaf only":    {func(h, _, _ object) { h["x5c"] = h["x5c"].([]any)[:1] }, "release.chain"},
-		"x5c foreign leaf": {func(h, _, _ object) { h["x5c"] = []any{w.x5c} }, "release.chain"},
+		"empty x5c":        {func(h, _, _ object) { h["x5c"] = []any{} }, "release.x5c"},
+		"no x5c":           {func(h, _, _ object) { delete(h, "x5c") }, "release.x5c"},
+		"x5c leaf only":    {func(h, _, _ object) { h["x5c"] = h["x5c"].([]any)[:1] }, "release.x5c"},
+		"x5c foreign leaf": {func(h, _, _ object) { h["x5c"] = []any{w.x5c} }, "release.x5c"},
 		"EC leaf":          {func(h, _, _ object) { h["x5c"] = ecChain(t, w) }, "release.signing-key"},
+		"x5c without root": {func(h, _, _ object) { h["x5c"] = h["x5c"].([]any)[:2] }, "release.x5c"},
+		"x5c no base64":    {func(h, _, _ object) { h["x5c"].([]any)[2] = "-" }, "release.x5c"},
+		"x5c no DER":       {func(h, _, _ object) { h["x5c"].([]any)[1] = "AAAA" }, "release.x5c"},
+		"x5c too long":     {func(h, _, _ object) { h["x5c"] = slices.Repeat(h["x5c"].([]any), 4) }, "release.x5c"},
+		"critical":         {func(h, _, _ object) { h["crit"] = []any{"b64"} }, "release.format"},
 		"x5c of another":   {func(h, _, _ object) { h["x5c"] = foreignChain(t) }, "release.chain"},
 
 		"request kid":             {func(_, p, _ object) { requestOf(p)["kid"] = "https://" + vaultHost + "/keys/other" }, "release.request-kid"},
@@ -135,8 +141,8 @@ func TestResponseRefusals(t *testing.T) {
 			}
 		})
 	}
-	if len(cases) != 43 {
-		t.Errorf("%d cases, want 43", len(cases))
+	if len(cases) != 48 {
+		t.Errorf("%d cases, want 48", len(cases))
 	}
 }
 
@@ -208,8 +214,8 @@ func TestResponseForAnotherRequest(t *testing.T) {
 		edit func(*releaseCheck)
 		want string
 	}{
-		"host outside the certificate": {func(rc *releaseCheck) { rc.ref.VaultURL = "https://a.managedhsm.azure.net" }, "release.chain"},
-		"expired chain":                {func(rc *releaseCheck) { rc.now = rc.now.AddDate(1, 0, 0) }, "release.chain"},
+		"host outside the certificate": {func(rc *releaseCheck) { rc.ref.VaultURL = "https://a.managedhsm.azure.net" }, "release.host"},
+		"expired chain":                {func(rc *releaseCheck) { rc.now = rc.now.AddDate(1, 0, 0) }, "release.leaf-time"},
 		"system roots":                 {func(rc *releaseCheck) { rc.roots = x509.NewCertPool() }, "release.chain"},
 		"another vault":                {func(rc *releaseCheck) { rc.ref.VaultURL = "https://publisherkv.vault.azure.net" }, "release.request-kid"},
 		"another name":                 {func(rc *releaseCheck) { rc.ref.Name = "cl-kek2" }, "release.request-kid"},

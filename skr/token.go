@@ -4,18 +4,15 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"reflect"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // verify checks a token in two steps: its signature, where the first failure
 // ends it because nothing behind can be believed; then every claim, so that a
 // denial lists all that is wrong at once. Nil runtimeData is not compared.
 func (c *MAAClient) verify(ctx context.Context, raw, nonce string, runtimeData []byte) (*AttestationToken, error) {
-	op := "skr: verify token of " + hostOf(c.endpoint)
-	var l checklist
+	op := "skr: verify token of " + c.host
+	l := checklist{make([]Check, 0, 16)}
 	claims, err := c.verifySignature(ctx, &l, raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
@@ -37,27 +34,26 @@ func (c *MAAClient) verifySignature(ctx context.Context, l *checklist, raw strin
 	if sig == nil {
 		return nil, nil
 	}
-	header := sig.Signatures[0].Header
 	// The address of the keys is ours, never the token's. A token that names
 	// another one was made by, or for, somebody else.
-	jku, _ := header.ExtraHeaders[jose.HeaderKey("jku")].(string)
-	if !l.equal("token.jku", c.endpoint+"/certs", jku, "configure the attestation service that issued the token, if you trust it") {
+	if !l.equal("token.jku", c.endpoint+"/certs", sig.text("jku"), "configure the attestation service that issued the token, if you trust it") {
 		return nil, nil
 	}
-	pub, err := c.key(ctx, header.KeyID)
+	kid := sig.text("kid")
+	pub, err := c.key(ctx, kid)
 	if err != nil {
 		return nil, err
 	}
-	if !l.that("token.kid", "a key of "+c.endpoint+"/certs", header.KeyID,
+	if !l.that("token.kid", "a key of "+c.endpoint+"/certs", kid,
 		"do not trust this token: its key is not one of the service's", refuseIf(pub == nil)) {
 		return nil, nil
 	}
-	payload, err := sig.Verify(pub)
+	err = sig.verify(pub)
 	if !l.that("token.signature", "a valid signature", describe(err, "a valid signature"),
 		"do not trust this token: it was changed or not made by the service", err) {
 		return nil, nil
 	}
-	claims, err := decodeObjectStrict(payload)
+	claims, err := decodeObjectStrict(sig.payload)
 	if !l.that("token.claims", "a JSON object", describe(err, "a JSON object"), "ask who operates the service", err) {
 		return nil, nil
 	}
@@ -99,7 +95,7 @@ func verifyRuntime(l *checklist, claims Claims, runtimeData []byte) {
 	want := reportDataFor(runtimeData)
 	l.equal("token.report-data", hex.EncodeToString(want[:]), claims.textOrAbsent(claimReportData), "do not trust this token: its report was made for other runtime data")
 	sent, err := decodeStrict(runtimeData)
-	if err == nil && !reflect.DeepEqual(sent, claims[claimRuntime]) {
+	if err == nil && !equalJSON(sent, claims[claimRuntime]) {
 		err = errRefused
 	}
 	got := "equal"
