@@ -33,7 +33,7 @@ type KeyRef struct {
 // identity that may read both. Its JSON is the body of the clean room's unwrap
 // request, and the "dbPassword" member of a database document:
 //
-//	{"clientId":"…","tenantId":"…","kid":"NAME","akvEndpoint":"https://…","kek":{…}}
+//	{"clientId":"…","tenantId":"…","kid":"NAME","akvEndpoint":"https://…","kek":{…},"sha256":"…"}
 //
 // It is read as strictly as a [KeyRef].
 type SecretRef struct {
@@ -46,6 +46,10 @@ type SecretRef struct {
 	VaultURL string
 	// KEK unwraps the value.
 	KEK KeyRef
+	// Digest is the SHA-256 of the wrapped value ([WrappedDigest]); zero means
+	// that any value will do which the KEK opens. Its JSON is the member
+	// "sha256" in base64, absent if zero. The reference room passes it over.
+	Digest [32]byte
 }
 
 // Validate reports the first member that cannot be used.
@@ -149,6 +153,7 @@ type secretRefJSON struct {
 	KID         string `json:"kid"`
 	AKVEndpoint string `json:"akvEndpoint"`
 	KEK         KeyRef `json:"kek"`
+	Digest      string `json:"sha256,omitempty"`
 }
 
 // MarshalJSON writes the wire form; endpoints come out normalised.
@@ -189,7 +194,11 @@ func (r SecretRef) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(secretRefJSON{r.ClientID, r.TenantID, joinID(r.Name, r.Version), r.VaultURL, r.KEK})
+	w := secretRefJSON{ClientID: r.ClientID, TenantID: r.TenantID, KID: joinID(r.Name, r.Version), AKVEndpoint: r.VaultURL, KEK: r.KEK}
+	if r.Digest != [32]byte{} {
+		w.Digest = encodePin(r.Digest)
+	}
+	return json.Marshal(w)
 }
 
 // UnmarshalJSON reads the wire form and validates it.
@@ -197,6 +206,13 @@ func (r *SecretRef) UnmarshalJSON(data []byte) error {
 	members, err := decodeObjectStrict(data)
 	if err != nil {
 		return fmt.Errorf("skr: secret reference: %w", err)
+	}
+	var digest [32]byte
+	if pin, ok := members["sha256"]; ok {
+		if digest, err = decodePin(pin); err != nil {
+			return fmt.Errorf("skr: secret reference: %w", err)
+		}
+		delete(members, "sha256")
 	}
 	text, kek, err := readMembers(members, "kek", "clientId", "tenantId", "kid", "akvEndpoint")
 	if err != nil {
@@ -207,7 +223,7 @@ func (r *SecretRef) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("skr: secret reference: kek: %w", err)
 	}
 	name, version := splitID(text["kid"])
-	ref, err := SecretRef{text["clientId"], text["tenantId"], name, version, text["akvEndpoint"], key}.Normalize()
+	ref, err := SecretRef{text["clientId"], text["tenantId"], name, version, text["akvEndpoint"], key, digest}.Normalize()
 	if err != nil {
 		return err
 	}

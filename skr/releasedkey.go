@@ -1,11 +1,8 @@
 package skr
 
 import (
-	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -53,28 +50,6 @@ func (k *ReleasedKey) Decrypter() (crypto.Decrypter, error) {
 	return &decrypter{key: k, public: private.PublicKey}, nil
 }
 
-// Unwrap decrypts a wrapped secret: RSA-OAEP with SHA-256 for both hashes and
-// an empty label, what [WrapOAEP] makes. The caller should clear the result
-// after use.
-func (k *ReleasedKey) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
-	op := "skr: unwrap with " + k.ref.String()
-	if err := context.Cause(ctx); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	private, err := k.private()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	if len(wrapped) != private.Size() {
-		return nil, fmt.Errorf("%s: the wrapped value has %d bytes, want %d; it was not made with this key", op, len(wrapped), private.Size())
-	}
-	plain, err := rsa.DecryptOAEP(sha256.New(), nil, private, wrapped, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w; the value was damaged or wrapped under another version of the key: wrap it again with the current one", op, err)
-	}
-	return plain, nil
-}
-
 // Close drops the key; further use fails with [ErrClosed]. It may be called
 // more than once and does not affect other handles to the same key.
 func (k *ReleasedKey) Close() error {
@@ -114,25 +89,6 @@ func (d *decrypter) Decrypt(random io.Reader, msg []byte, opts crypto.DecrypterO
 		return nil, err
 	}
 	return private.Decrypt(random, msg, opts)
-}
-
-// WrapOAEP encrypts a secret for a KEK: RSA-OAEP with SHA-256 for both hashes
-// and an empty label. The KEK's size bounds the secret: 190 bytes for RSA-2048,
-// 318 for RSA-3072, 446 for RSA-4096.
-func WrapOAEP(pub *rsa.PublicKey, plaintext []byte) ([]byte, error) {
-	if pub == nil || pub.N == nil || !usableRSA(pub) {
-		return nil, errors.New("skr: wrap: the key must be RSA of 2048 to 8192 bits")
-	}
-	limit := pub.Size() - 2*sha256.Size - 2
-	if len(plaintext) > limit {
-		return nil, fmt.Errorf("skr: wrap: the secret has %d bytes; RSA-%d wraps at most %d (bytes, not characters): shorten it or use a larger KEK",
-			len(plaintext), pub.N.BitLen(), limit)
-	}
-	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, pub, plaintext, nil)
-	if err != nil {
-		return nil, fmt.Errorf("skr: wrap: %w", err)
-	}
-	return wrapped, nil
 }
 
 var (

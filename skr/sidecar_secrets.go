@@ -40,7 +40,9 @@ func (s *SecretsSidecar) Close() { s.close() }
 // clear the result after use.
 //
 // The sidecar drops the ports of the KEK's vault and attestation service, so a
-// reference with one is refused: another service would be asked.
+// reference with one is refused: another service would be asked. So is one that
+// pins the wrapped value, by the check secret.digest: the sidecar shows only what
+// it unwrapped, and passes the pin over.
 func (s *SecretsSidecar) Unwrap(ctx context.Context, ref SecretRef) ([]byte, error) {
 	ref, err := ref.Normalize()
 	if err != nil {
@@ -51,6 +53,12 @@ func (s *SecretsSidecar) Unwrap(ctx context.Context, ref SecretRef) ([]byte, err
 		if hasPort(endpoint) {
 			return nil, fmt.Errorf("%s: the secrets sidecar would drop the port of %s; serve it on 443, or use the SKR sidecar", op, endpoint)
 		}
+	}
+	if ref.Digest != [32]byte{} {
+		return nil, check.Denied(op, "this program", []Check{{
+			ID: "secret.digest", Want: encodePin(ref.Digest), Got: "a sidecar that does not show the wrapped value", Err: errUnpinned,
+			Remedy: "have the room's SKR and identity sidecars running; then the vault is read and the value compared here",
+		}}, nil)
 	}
 	o, err := s.call(ctx, http.MethodPost, "/secrets/unwrap", ref)
 	if err != nil {

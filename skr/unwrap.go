@@ -74,8 +74,10 @@ func NewSecretUnwrapper(r *Releaser, credential CredentialFunc, opts *SecretUnwr
 // Unwrap reads the secret, whose value is base64, releases the KEK and opens
 // it. If ref names no version of the KEK and the secret's tags do, that version
 // is released: after a rotation the secrets of before still open, and those
-// under one version share one release. The caller should clear the result after
-// use.
+// under one version share one release. If ref pins the wrapped value
+// ([SecretRef.Digest]) and the vault has another, the error is a [*DeniedError]
+// by the check secret.digest; a value that does not open is an [*UnwrapError].
+// The caller should clear the result after use.
 func (u *SecretUnwrapper) Unwrap(ctx context.Context, ref SecretRef) ([]byte, error) {
 	ref, err := ref.Normalize()
 	if err != nil {
@@ -95,9 +97,12 @@ func (u *SecretUnwrapper) Unwrap(ctx context.Context, ref SecretRef) ([]byte, er
 	}
 	wrapped, err := base64.StdEncoding.DecodeString(strings.TrimSpace(*resp.Value))
 	if err != nil {
-		// The decoder's error quotes nothing, but the value stays out anyhow: an
-		// unwrapped secret may have been stored by mistake.
-		return nil, fmt.Errorf("%s: the value is no base64; it was not stored by wrapping: wrap it again", op)
+		// The value stays out: one may have been stored unwrapped by mistake.
+		return nil, fmt.Errorf("%s: %w", op, &UnwrapError{Key: ref.KEK, reason: UnwrapEncoding})
+	}
+	// Before the release: a replaced value costs the vault of the KEK nothing.
+	if err := checkPin(op, ref, wrapped); err != nil {
+		return nil, err
 	}
 	kek, err := u.releaser.Release(ctx, wrappedUnder(ref.KEK, resp.Tags), cred)
 	if err != nil {

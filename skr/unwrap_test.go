@@ -86,8 +86,16 @@ func TestUnwrapFailures(t *testing.T) {
 	const stored = "c3RvcmVkIGluIGNsZWFy"
 	w.secrets["clear"] = "stored in clear!"
 	w.secrets["short"] = stored
-	for name, want := range map[string]string{"clear": "no base64", "short": "15 bytes", "none": "404"} {
+	for name, reason := range map[string]UnwrapReason{"clear": UnwrapEncoding, "short": UnwrapLength, "none": ""} {
+		want := "404"
 		_, err := u.Unwrap(context.Background(), w.secretRef(name))
+		var failed *UnwrapError
+		if errors.As(err, &failed) {
+			want = "wrap it again"
+		}
+		if (failed != nil) != (reason != "") || failed != nil && failed.Reason() != reason {
+			t.Errorf("%s: want %q, got %v", name, reason, err)
+		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
