@@ -602,9 +602,9 @@ func TestCacheAmongProcesses(t *testing.T) {
 	source := h.services(t)["Azure cache"]
 	r := h.report(t)
 	var wg sync.WaitGroup
-	for range 8 {
+	for range 4 {
 		wg.Go(func() {
-			for range 20 {
+			for range 10 {
 				c, err := snp.NewChainCache(source, &snp.ChainCacheOptions{Dir: dir, OnError: func(err error) { t.Error(err) }})
 				if err == nil {
 					_, err = c.Chain(t.Context(), r)
