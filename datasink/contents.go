@@ -17,6 +17,7 @@ type contents struct {
 	header, chunk, storedChunk int64
 	decoder                    decoder     // nil where bytes are stored as they are
 	whole                      []byte      // all bytes of a short blob, or nil
+	head                       []byte      // the stored header
 	report                     *cse.Report // of mode CSE
 }
 

@@ -1,6 +1,7 @@
 package datasink
 
 import (
+	"bytes"
 	"context"
 	"crypto/hkdf"
 	"crypto/sha512"
@@ -17,9 +18,11 @@ import (
 // Labels under which keys are derived from a DEK, and what begins the context
 // of every blob.
 const (
-	sealedLabel  = "cleanroom-go/datasink/v1 sealed"
-	sourceLabel  = "cleanroom-go/datasink/v1 source"
-	contextLabel = "cleanroom-go/datasink/v1"
+	sealedLabel = "cleanroom-go/datasink/v1 sealed"
+	sourceLabel = "cleanroom-go/datasink/v1 source"
+
+	manifestLabel = "cleanroom-go/datasink/v1 manifest"
+	contextLabel  = "cleanroom-go/datasink/v1"
 )
 
 // deriveKey gives the 32 bytes for one purpose.
@@ -34,9 +37,8 @@ func deriveKey(dek *DEK, label string) ([]byte, error) {
 
 // sealedFormat is mode Sealed.
 type sealedFormat struct {
-	key    *redact.Secret
-	source *redact.Secret
-	place  string // label, contract and datasink, each with a NUL behind it
+	keys  map[string]*redact.Secret // by label
+	place string                    // label, contract and datasink, each with a NUL behind it
 }
 
 func newSealedFormat(dek *DEK, contract, datasink string) (*sealedFormat, error) {
@@ -45,25 +47,35 @@ func newSealedFormat(dek *DEK, contract, datasink string) (*sealedFormat, error)
 			return nil, fmt.Errorf("mode %s binds blobs to their place: give Options.Contract and Options.Datasink, without NUL; the name of the %s is %q", Sealed, what, name)
 		}
 	}
-	key, err := deriveKey(dek, sealedLabel)
-	if err != nil {
-		return nil, err
+	f := &sealedFormat{map[string]*redact.Secret{}, contextLabel + "\x00" + contract + "\x00" + datasink + "\x00"}
+	for _, label := range []string{sealedLabel, sourceLabel, manifestLabel} {
+		key, err := deriveKey(dek, label)
+		if err != nil {
+			return nil, err
+		}
+		f.keys[label] = redact.New(key)
 	}
-	source, err := deriveKey(dek, sourceLabel)
-	if err != nil {
-		return nil, err
-	}
-	return &sealedFormat{redact.New(key), redact.New(source), contextLabel + "\x00" + contract + "\x00" + datasink + "\x00"}, nil
+	return f, nil
 }
 
 func (f *sealedFormat) stored(n int64) (int64, error) { return sealed.Size(n) }
 func (f *sealedFormat) room(blockSize int) int        { return max(blockSize, sealed.SealedChunkSize) }
 func (f *sealedFormat) slack() int                    { return 0 }
-func (f *sealedFormat) sourceKey() ([]byte, error)    { return open(f.source) }
+func (f *sealedFormat) sourceKey() ([]byte, error)    { return open(f.keys[sourceLabel]) }
 
 func (f *sealedFormat) close() {
-	f.key.Close()
-	f.source.Close()
+	for _, key := range f.keys {
+		key.Close()
+	}
+}
+
+// key is the one under which the blob with this name is sealed. The manifest
+// has its own, so that no blob can ever stand for it.
+func (f *sealedFormat) key(name string) ([]byte, error) {
+	if name == manifestName {
+		return open(f.keys[manifestLabel])
+	}
+	return open(f.keys[sealedLabel])
 }
 
 // open copies a secret of an open sink.
@@ -83,7 +95,7 @@ func (f *sealedFormat) plain(size int64) int64 {
 }
 
 func (f *sealedFormat) encode(name string) (encoder, error) {
-	key, err := open(f.key)
+	key, err := f.key(name)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +245,7 @@ func (f *sealedFormat) open(ctx context.Context, b *gate, listed Item) (*content
 	}
 	c := &contents{
 		backend: b, item: item, stored: stored, decoder: sealedDecoder{opener},
-		header: sealed.HeaderSize, chunk: sealed.ChunkSize, storedChunk: sealed.SealedChunkSize,
+		head: bytes.Clone(buf[:sealed.HeaderSize]), header: sealed.HeaderSize, chunk: sealed.ChunkSize, storedChunk: sealed.SealedChunkSize,
 	}
 	if stored <= wholeSize {
 		whole := make([]byte, stored)
@@ -257,7 +269,7 @@ func (f *sealedFormat) open(ctx context.Context, b *gate, listed Item) (*content
 }
 
 func (f *sealedFormat) opener(name string, header []byte) (*sealed.Opener, error) {
-	key, err := open(f.key)
+	key, err := f.key(name)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,8 @@ func checkName(name string) error {
 		return fmt.Errorf("%w: it has more than %d characters", ErrName, maxName)
 	case strings.ContainsFunc(name, unicode.IsControl):
 		why = "it holds a control character"
+	case name == manifestName:
+		why = "it is kept for the manifest of a sealed sink"
 	case strings.Contains(name, `\`):
 		why = "it holds a back slash"
 	case !fs.ValidPath(name):

@@ -86,7 +86,7 @@ type Assurance struct {
 }
 
 func newAssurance(m Mode, report *cse.Report) Assurance {
-	const newest = "that the blob is the newest of its name"
+	const newest = "that the blob is the newest of its name" // CheckManifest can
 	switch m {
 	case Sealed:
 		return Assurance{Unchecked: []string{newest}}

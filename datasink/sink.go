@@ -185,7 +185,7 @@ func (s *Sink) Stat(ctx context.Context, name string) (Item, error) {
 
 // List yields all blobs in the order of their names' bytes, page by page as
 // the loop goes on. After an error it ends. Sizes are the service's word, and
-// arithmetic: see [Item].
+// arithmetic: see [Item]. The manifest of a sealed sink is left out.
 func (s *Sink) List(ctx context.Context) iter.Seq2[Item, error] {
 	return s.list(ctx, "")
 }
@@ -199,6 +199,9 @@ func (s *Sink) list(ctx context.Context, prefix string) iter.Seq2[Item, error] {
 				return
 			}
 			for _, item := range page.Items {
+				if s.mode == Sealed && item.Name == manifestName {
+					continue
+				}
 				if !yield(s.measure(item), nil) {
 					return
 				}
