@@ -39,6 +39,14 @@
 // never print their value. Buffers of this package are cleared after use; the
 // copies that crypto/rsa makes cannot be.
 //
+// # Sidecars
+//
+// Where the platform's sidecars run, a [SidecarClient] is an [Attester], and
+// [NewSidecarReleaser] has it release keys too; [NewSidecarCredential] is the
+// credential of an identity behind the identity sidecar. They are spoken to on
+// literal loopback addresses only. Prefer the sidecar as an attester: then the
+// vault's signed answer is verified here as well. [SecretsSidecar] is a fallback.
+//
 // # Errors
 //
 // A refusal is a [*DeniedError]: it names each failed check with what was
