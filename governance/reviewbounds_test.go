@@ -1,10 +1,15 @@
 package governance_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -147,5 +152,49 @@ func TestReviewOfModules(t *testing.T) {
 	}
 	if got := review.Changes[0].Differences; !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestReviewOfKeys: no key of an issuer hides behind another one.
+func TestReviewOfKeys(t *testing.T) {
+	block, _ := pem.Decode(newMember(t, "m").CertificatePEM())
+	good := base64.StdEncoding.EncodeToString(block.Bytes)
+	block, _ = pem.Decode(newMember(t, "evil").CertificatePEM())
+	evil := base64.StdEncoding.EncodeToString(block.Bytes)
+	for name, keys := range map[string][2]string{
+		"same id":                     {`{"kid":"a","x5c":["` + good + `"]}`, `{"kid":"a","x5c":["` + evil + `"]},{"kid":"a","x5c":["` + good + `"]}`},
+		"number beside a certificate": {`{"kid":"a","x5c":["` + good + `"]}`, `{"kid":"a","n":"Ag","e":"AQAB","x5c":["` + good + `"]}`},
+		"point beside a certificate":  {`{"kid":"a","x5c":["` + good + `"]}`, `{"kid":"a","crv":"P-256","x":"AQ","y":"AQ","x5c":["` + good + `"]}`},
+		"no certificate":              {`{"kid":"a","n":"AQ","e":"AQAB"}`, `{"kid":"a","n":"Ag","e":"AQAB"}`},
+		"constraint":                  {`{"kid":"a","x5c":["` + good + `"]}`, `{"kid":"a","issuer":"https://evil.example","x5c":["` + good + `"]}`},
+	} {
+		set := func(keys string) string {
+			return `{"name":"set_jwt_public_signing_keys","args":{"issuer":"https://i.example","jwks":{"keys":[` + keys + `]}}}`
+		}
+		review := reviewOf(t, "", set(keys[0])+","+set(keys[1]))
+		if len(review.Changes[1].Differences) == 0 {
+			t.Errorf("%s: nothing changes:\n%s", name, review)
+		}
+	}
+}
+
+// TestReviewOfOneKey: the forms of one key are one key.
+func TestReviewOfOneKey(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x5c, n := base64.StdEncoding.EncodeToString(der), base64.RawURLEncoding.EncodeToString(key.N.Bytes())
+	set := func(fields string) string {
+		return `{"name":"set_jwt_public_signing_keys","args":{"issuer":"https://i.example","jwks":{"keys":[{"kid":"a",` + fields + `}]}}}`
+	}
+	review := reviewOf(t, "", set(`"x5c":["`+x5c+`"]`)+","+set(`"n":"`+n+`","e":"AQAB"`)+","+set(`"n":"`+n+`","e":"AQAB","x5c":["`+x5c+`"]`))
+	if len(review.Changes[0].Differences) != 1 || len(review.Changes[1].Differences)+len(review.Changes[2].Differences) != 0 {
+		t.Errorf("%s", review)
 	}
 }

@@ -2,11 +2,6 @@ package governance
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/pem"
 	"fmt"
 )
 
@@ -76,7 +71,7 @@ func (r *reviewer) readIssuers(ctx context.Context) error {
 	for _, i := range list {
 		digests := map[string]any{}
 		for _, k := range i.Keys {
-			digests[k.ID] = keyDigest(k.PublicKeyPEM)
+			addKey(digests, k.ID, keyDigest(k.PublicKeyPEM), k.Constraint)
 		}
 		t := trust{"keys": digests}
 		if i.AutoRefresh {
@@ -88,43 +83,6 @@ func (r *reviewer) readIssuers(ctx context.Context) error {
 		r.issuers[i.Issuer] = t
 	}
 	return nil
-}
-
-func keysOf(args arguments) []any {
-	keys, _ := args.object("jwks")["keys"].([]any)
-	return keys
-}
-
-// keyDigests has the keys of a JWK set, whose certificates are in x5c.
-func keyDigests(keys []any) map[string]any {
-	digests := map[string]any{}
-	for _, k := range keys {
-		key, _ := k.(map[string]any)
-		var text string
-		if chain, _ := key["x5c"].([]any); len(chain) > 0 {
-			text, _ = chain[0].(string)
-		}
-		der, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			der = []byte(text)
-		}
-		digests[arguments(key).text("kid")] = keyDigest(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	}
-	return digests
-}
-
-// keyDigest is that of the public key in PEM or in a certificate, the same for
-// both; what is neither has a digest of its own.
-func keyDigest(text []byte) string {
-	der := text
-	if block, _ := pem.Decode(text); block != nil {
-		der = block.Bytes
-		if cert, err := x509.ParseCertificate(der); err == nil {
-			der = cert.RawSubjectPublicKeyInfo
-		}
-	}
-	sum := sha256.Sum256(der)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // certificateBundle reviews what the service asks issuers' servers for. It shows

@@ -1,8 +1,11 @@
 package ccf
 
 import (
+	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"math/big"
 )
 
 // identityActions register callers that are no members: certificate users,
@@ -54,28 +57,62 @@ func jwks(args any) error {
 	return err
 }
 
-// signingKeys reads jwks.keys[].x5c[0] by kid.
-func signingKeys(args any) (map[string]*x509.Certificate, error) {
+// signingKeys reads jwks.keys by kid. Of two keys with one kid the node takes
+// the first.
+func signingKeys(args any) (map[string]crypto.PublicKey, error) {
 	list, ok := field(field(args, "jwks"), "keys").([]any)
 	if !ok {
 		return nil, throw("Error: jwks.keys must be an array")
 	}
-	keys := map[string]*x509.Certificate{}
+	keys := map[string]crypto.PublicKey{}
 	for _, k := range list {
-		kid, okKid := textField(k, "kid")
-		chain, _ := field(k, "x5c").([]any)
-		if !okKid || len(chain) == 0 {
-			return nil, throw("Error: a key of jwks needs kid and x5c")
+		kid, ok := textField(k, "kid")
+		if !ok {
+			return nil, throw("Error: a key of jwks needs kid")
 		}
-		der, err := base64.StdEncoding.DecodeString(display(chain[0]))
+		key, err := signingKey(k, kid)
 		if err != nil {
-			return nil, throw("Error: x5c of key %s is not base64", kid)
+			return nil, err
 		}
-		if keys[kid], err = x509.ParseCertificate(der); err != nil {
-			return nil, throw("Error: x5c of key %s is no certificate", kid)
+		if _, taken := keys[kid]; !taken {
+			keys[kid] = key
 		}
 	}
 	return keys, nil
+}
+
+// signingKey prefers the numbers of an RSA key to x5c[0], as the node does. It
+// would prefer a point on a curve as well, which is not emulated.
+func signingKey(k any, kid string) (crypto.PublicKey, error) {
+	if textOf(k, "n") != "" && textOf(k, "e") != "" {
+		n, errN := base64.RawURLEncoding.DecodeString(textOf(k, "n"))
+		e, errE := base64.RawURLEncoding.DecodeString(textOf(k, "e"))
+		if errN != nil || errE != nil || len(e) > 3 {
+			return nil, throw("Error: key %s is no RSA key", kid)
+		}
+		return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, nil
+	}
+	if textOf(k, "x") != "" && textOf(k, "y") != "" {
+		return nil, throw("Error: key %s is on a curve, which this emulated network does not take", kid)
+	}
+	chain, _ := field(k, "x5c").([]any)
+	if len(chain) == 0 {
+		return nil, throw("Error: JWKS kid %s has neither RSA/EC public key or x5c", kid)
+	}
+	der, err := base64.StdEncoding.DecodeString(display(chain[0]))
+	if err != nil {
+		return nil, throw("Error: x5c of key %s is not base64", kid)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, throw("Error: x5c of key %s is no certificate", kid)
+	}
+	return cert.PublicKey, nil
+}
+
+func textOf(v any, name string) string {
+	s, _ := textField(v, name)
+	return s
 }
 
 func validateJWTIssuer(_ *tx, args any) error {
@@ -99,8 +136,8 @@ func applyJWTKeys(a *applying, args any) error {
 		return err
 	}
 	removeIssuerKeys(a.tx, issuer)
-	for kid, cert := range keys {
-		tokenKeyTable.put(a.tx, kid, tokenKey{issuer, cert})
+	for kid, key := range keys {
+		tokenKeyTable.put(a.tx, kid, tokenKey{issuer, key})
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ type certUser struct {
 // tokenKey is a key that signs callers' tokens, under the key id.
 type tokenKey struct {
 	issuer string
-	cert   *x509.Certificate
+	public crypto.PublicKey
 }
 
 func memberID(cert *x509.Certificate) string {
@@ -138,7 +138,7 @@ func (c *call) bearerToken() (claims any, reason string) {
 		return nil, "JWT signing key not found"
 	}
 	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	pub, ok := key.cert.PublicKey.(*rsa.PublicKey)
+	pub, ok := key.public.(*rsa.PublicKey)
 	if field(header, "alg") != "RS256" || !ok || rsa.VerifyPKCS1v15(pub, crypto.SHA256, digest[:], signature) != nil {
 		return nil, "Signature verification failed"
 	}

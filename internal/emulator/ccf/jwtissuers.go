@@ -54,7 +54,7 @@ func (c *call) showJWK() (any, error) {
 	}
 	for _, kid := range tokenKeyTable.keys(c.tx) {
 		k, _ := tokenKeyTable.get(c.tx, kid)
-		der, err := x509.MarshalPKIXPublicKey(k.cert.PublicKey)
+		der, err := x509.MarshalPKIXPublicKey(k.public)
 		if err != nil {
 			return nil, throw("Error: %v", err)
 		}

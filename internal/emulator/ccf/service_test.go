@@ -154,9 +154,14 @@ func TestTokenUsers(t *testing.T) {
 	}
 	status("unknown key", good, 401)
 	n.accept(all, "set_jwt_issuer", map[string]any{"issuer": "https://issuer.example"})
-	n.accept(all, "set_jwt_public_signing_keys", map[string]any{"issuer": "https://issuer.example", "jwks": map[string]any{
-		"keys": []any{map[string]any{"kid": "k", "kty": "RSA", "x5c": []any{base64.StdEncoding.EncodeToString(cert.Raw)}}},
-	}})
+	certified := map[string]any{"kid": "k", "kty": "RSA", "x5c": []any{base64.StdEncoding.EncodeToString(cert.Raw)}}
+	numbers := map[string]any{"kid": "k", "kty": "RSA", "n": base64.RawURLEncoding.EncodeToString([]byte{1, 0, 1}), "e": "AQAB", "x5c": certified["x5c"]}
+	keys := func(list ...any) map[string]any {
+		return map[string]any{"issuer": "https://issuer.example", "jwks": map[string]any{"keys": list}}
+	}
+	n.accept(all, "set_jwt_public_signing_keys", keys(numbers))
+	status("numbers before the certificate", good, 401)
+	n.accept(all, "set_jwt_public_signing_keys", keys(certified, numbers))
 	status("unknown user", good, 403)
 	n.accept(all, "set_user_identity", map[string]any{"id": "u", "accountType": "microsoft", "data": map[string]any{"tenantId": "t"}})
 	status("registered user", good, 200)
