@@ -107,7 +107,7 @@ func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.Releas
 	} else if !isNotFound(err) {
 		return fail(explainVault(op, roleKeys, err))
 	}
-	return createKEK(ctx, vault, op, ref, policy)
+	return k.createKEK(ctx, vault, op, ref, policy)
 }
 
 // checkKEK is all that can be said about an import before the first call. It
@@ -134,8 +134,9 @@ func checkKEK(ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, string, er
 }
 
 // createKEK imports a new key and reads it back without naming its version, as
-// the room will: that also notices another import that came in between.
-func createKEK(ctx context.Context, vault *azkeys.Client, op string, ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, *rsa.PublicKey, error) {
+// the room will: that also notices another import that came in between. An
+// import whose answer is lost is recognised by its public key.
+func (k *Keys) createKEK(ctx context.Context, vault *azkeys.Client, op string, ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, *rsa.PublicKey, error) {
 	fail := func(err error) (skr.KeyRef, *rsa.PublicKey, error) { return skr.KeyRef{}, nil, err }
 	private, err := rsa.GenerateKey(rand.Reader, kekBits)
 	if err != nil {
@@ -144,12 +145,25 @@ func createKEK(ctx context.Context, vault *azkeys.Client, op string, ref skr.Key
 	public := &rsa.PublicKey{N: new(big.Int).Set(private.N), E: private.E}
 	jwk := privateJWK(private)
 	defer clearKey(private, jwk)
-	_, err = vault.ImportKey(ctx, ref.Name, azkeys.ImportKeyParameters{
-		Key:           jwk,
-		HSM:           to.Ptr(true),
-		KeyAttributes: &azkeys.KeyAttributes{Enabled: to.Ptr(true), Exportable: to.Ptr(true)},
-		ReleasePolicy: &azkeys.KeyReleasePolicy{EncodedPolicy: policy.Encode(), Immutable: to.Ptr(false)},
-	}, nil)
+	err = k.store(ctx, func(ctx context.Context) error {
+		_, err := vault.ImportKey(ctx, ref.Name, azkeys.ImportKeyParameters{
+			Key:           jwk,
+			HSM:           to.Ptr(true),
+			KeyAttributes: &azkeys.KeyAttributes{Enabled: to.Ptr(true), Exportable: to.Ptr(true)},
+			ReleasePolicy: &azkeys.KeyReleasePolicy{EncodedPolicy: policy.Encode(), Immutable: to.Ptr(false)},
+		}, nil)
+		return err
+	}, func(ctx context.Context) (bool, error) {
+		newest, err := vault.GetKey(ctx, ref.Name, "", nil)
+		if err != nil {
+			if isNotFound(err) {
+				err = nil
+			}
+			return false, err
+		}
+		got := publicKey(newest.Key)
+		return got != nil && got.Equal(public), nil
+	})
 	if err != nil {
 		return fail(explainVault(op, roleKeys, err))
 	}
@@ -249,6 +263,9 @@ func privateOperations(k *azkeys.JSONWebKey) []string {
 
 // publicKey is nil if the members are no RSA key that could be used.
 func publicKey(k *azkeys.JSONWebKey) *rsa.PublicKey {
+	if k == nil {
+		return nil
+	}
 	e := new(big.Int).SetBytes(k.E)
 	if len(k.N) == 0 || len(k.N) > 1024 || e.BitLen() > 31 || e.Sign() == 0 {
 		return nil

@@ -25,7 +25,7 @@ import (
 // read one with the other's key.
 //
 // The result has a reference for each of names, in their order, with the
-// version that was stored and that of its KEK. Whoever passes it on instead of
+// version that was stored, its digest and the version of its KEK. Whoever passes it on instead of
 // the document's own pins this very key. Running it again wraps the same keys
 // again; the vault keeps the older values as older versions.
 func (k *Keys) WrapDEKs(ctx context.Context, s *Specification, names []string, deks *DEKStore, policy *skr.ReleasePolicy) ([]skr.SecretRef, error) {
@@ -57,7 +57,7 @@ func (k *Keys) WrapDEKs(ctx context.Context, s *Specification, names []string, d
 		if w.like != nil {
 			first := stored[w.like.at]
 			stored[i] = w.ref
-			stored[i].Version, stored[i].KEK = first.Version, first.KEK
+			stored[i].Version, stored[i].KEK, stored[i].Digest = first.Version, first.KEK, first.Digest
 			continue
 		}
 		key, ok := imported[w.ref.KEK]

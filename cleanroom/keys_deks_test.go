@@ -57,8 +57,8 @@ func testWrapDEKs(u *vaultUser) {
 	for i, store := range []string{"store-1", "input", "logs", "store-1"} {
 		ref := stored[i]
 		want := u.secret("wrapped-"+store+"-dek-deks-kek", "deks-kek")
-		want.Version, want.KEK.Version = ref.Version, ref.KEK.Version
-		if ref != want || ref.Version == "" || ref.KEK.Version == "" {
+		want.Version, want.KEK.Version, want.Digest = ref.Version, ref.KEK.Version, ref.Digest
+		if ref != want || ref.Version == "" || ref.CheckPinned() != nil {
 			u.Errorf("%s: %+v", names[i], ref)
 		}
 	}

@@ -54,6 +54,7 @@ func TestKeys(t *testing.T) {
 		{"PrivateKeyStays", testPrivateKeyStays},
 		{"WrapSecret", testWrapSecret},
 		{"WrapSecretRefuses", testWrapSecretRefuses},
+		{"LostAnswers", testLostAnswers},
 		{"WrapDEKs", testWrapDEKs},
 		{"WrapDEKsRefuses", testWrapDEKsRefuses},
 	} {

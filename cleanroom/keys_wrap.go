@@ -16,16 +16,18 @@ import (
 // roleSecrets is what storing a wrapped value needs.
 const roleSecrets = "Key Vault Secrets Officer"
 
-const wrapAlgorithm = "RSA-OAEP-256"
-
 // WrapSecret encrypts value for the KEK named by ref and stores it, base64, as
-// the secret named by ref: at most 190 bytes under a KEK of 2048 bits. pub is
-// the KEK's public half as [Keys.ImportKEK] returned it, and ref.KEK best its
-// reference with the version.
+// the secret named by ref. Up to 190 bytes under a KEK of 2048 bits the form is
+// that of the reference tools; a longer value, up to 18,456 bytes, gets a form
+// that only this SDK's rooms read ([skr.Wrap]). pub is the KEK's public half as
+// [Keys.ImportKEK] returned it, and ref.KEK best its reference with the version.
 //
-// The result is ref with the version that was stored. A document that carries
-// it pins this very value: whoever may write to the vault later cannot put one
-// that he knows in its place.
+// The result is ref with the version that was stored and the digest of the
+// wrapped value. A document that carries it pins this very value: whoever may
+// write to the vault later cannot put one that he knows in its place.
+//
+// An answer that gets lost is no error if the vault turns out to have stored
+// the value.
 func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.PublicKey, value []byte) (skr.SecretRef, error) {
 	op := "cleanroom: wrap secret"
 	ref, err := ref.Normalize()
@@ -40,14 +42,16 @@ func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.Publi
 		return skr.SecretRef{}, fmt.Errorf("%s: a Managed HSM holds keys only; name a key vault for the secret", op)
 	case pub == nil:
 		return skr.SecretRef{}, fmt.Errorf("%s: no public key; ImportKEK returns it", op)
+	case ref.Digest != [32]byte{}:
+		return skr.SecretRef{}, fmt.Errorf("%s: the reference pins a wrapped value; each wrapping makes another", op)
 	case len(value) == 0:
 		return skr.SecretRef{}, fmt.Errorf("%s: the value is empty", op)
 	}
-	wrapped, err := skr.WrapOAEP(pub, value)
+	wrapped, form, err := skr.Wrap(pub, value)
 	if err != nil {
 		return skr.SecretRef{}, fmt.Errorf("%s: %w", op, err)
 	}
-	tags := map[string]*string{skr.TagKEK: to.Ptr(ref.KEK.Name), skr.TagAlgorithm: to.Ptr(wrapAlgorithm)}
+	tags := map[string]*string{skr.TagKEK: to.Ptr(ref.KEK.Name), skr.TagAlgorithm: to.Ptr(string(form))}
 	if ref.KEK.Version != "" {
 		tags[skr.TagKEKVersion] = to.Ptr(ref.KEK.Version)
 	}
@@ -55,17 +59,30 @@ func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.Publi
 	if err != nil {
 		return skr.SecretRef{}, fmt.Errorf("%s: %w", op, err)
 	}
-	stored, err := vault.SetSecret(ctx, ref.Name, azsecrets.SetSecretParameters{
-		Value: to.Ptr(base64.StdEncoding.EncodeToString(wrapped)),
-		Tags:  tags,
-	}, nil)
+	text := base64.StdEncoding.EncodeToString(wrapped)
+	var stored *azsecrets.ID
+	err = k.store(ctx, func(ctx context.Context) error {
+		answer, err := vault.SetSecret(ctx, ref.Name, azsecrets.SetSecretParameters{Value: to.Ptr(text), Tags: tags}, nil)
+		stored = answer.ID
+		return err
+	}, func(ctx context.Context) (bool, error) {
+		newest, err := vault.GetSecret(ctx, ref.Name, "", nil)
+		if err != nil {
+			if isNotFound(err) {
+				err = nil
+			}
+			return false, err
+		}
+		stored = newest.ID
+		return newest.Value != nil && *newest.Value == text, nil
+	})
 	if err != nil {
 		return skr.SecretRef{}, explainVault(op, roleSecrets, err)
 	}
-	if stored.ID == nil || stored.ID.Name() != ref.Name || stored.ID.Version() == "" {
+	if stored == nil || stored.Name() != ref.Name || stored.Version() == "" {
 		return skr.SecretRef{}, fmt.Errorf("%s: the vault's answer does not name the stored version", op)
 	}
-	ref.Version = stored.ID.Version()
+	ref.Version, ref.Digest = stored.Version(), skr.WrappedDigest(wrapped)
 	if err := ref.Validate(); err != nil {
 		return skr.SecretRef{}, fmt.Errorf("%s: the vault's answer: %w", op, err)
 	}

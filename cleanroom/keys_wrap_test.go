@@ -46,12 +46,12 @@ func testWrapSecret(u *vaultUser) {
 	second, err := keys.WrapSecret(ctx, secret, pub, longest)
 	u.must(err)
 	want := secret
-	want.VaultURL, want.Version = u.party.VaultURL, first.Version
+	want.VaultURL, want.Version, want.Digest = u.party.VaultURL, first.Version, first.Digest
 	if first != want || first.Version == "" || second.Version == first.Version {
 		u.Errorf("stored as %+v and %s", first, second)
 	}
 	newest := second
-	newest.Version, newest.KEK.Version = "", ""
+	newest.Version, newest.KEK.Version, newest.Digest = "", "", [32]byte{}
 	for _, c := range []struct {
 		ref  skr.SecretRef
 		want []byte
@@ -71,8 +71,8 @@ func testWrapSecret(u *vaultUser) {
 	if len(tags) != 3 || tags[skr.TagKEK] != "wrap" || tags[skr.TagKEKVersion] != kek.Version || tags[skr.TagAlgorithm] != "RSA-OAEP-256" {
 		u.Errorf("tags %v", tags)
 	}
-	if raw, err := base64.StdEncoding.DecodeString(*stored.Value); err != nil || len(raw) != 256 {
-		u.Errorf("the value has %d bytes, %v", len(raw), err)
+	if raw, err := base64.StdEncoding.DecodeString(*stored.Value); err != nil || len(raw) != 256 || first.Digest != skr.WrappedDigest(raw) {
+		u.Errorf("the value has %d bytes, pinned as %x, %v", len(raw), first.Digest, err)
 	}
 	// After a rotation the old value still opens where its key does, and the
 	// new one where the new policy says.
@@ -110,7 +110,8 @@ func testWrapSecretRefuses(u *vaultUser) {
 		"managed HSM": {change(func(r *skr.SecretRef) { r.VaultURL = "https://x.ManagedHSM.azure.net" }), pub, canary, "holds keys only"},
 		"no key":      {good, nil, canary, "ImportKEK returns it"},
 		"no value":    {good, pub, nil, "empty"},
-		"long value":  {good, pub, bytes.Repeat(canary, 7)[:191], "190"},
+		"long value":  {good, pub, bytes.Repeat(canary, 637)[:18457], "18456"},
+		"pinned":      {change(func(r *skr.SecretRef) { r.Digest[0] = 1 }), pub, canary, "each wrapping makes another"},
 		"no name":     {change(func(r *skr.SecretRef) { r.Name = "" }), pub, canary, "kid"},
 		"path":        {change(func(r *skr.SecretRef) { r.Name = "a/b" }), pub, canary, "kid"},
 		"no identity": {change(func(r *skr.SecretRef) { r.ClientID = "" }), pub, canary, "clientId"},
