@@ -25,25 +25,28 @@
 //
 // # Where keys live
 //
-// A member's key is any crypto.Signer on P-256, P-384 or P-521, in a file or in
-// a vault (package vaultsigner); [GenerateMemberKeys] makes one in memory. A room's RSA key is made by
-// [NewRoomClient] and never leaves the process. Secrets and tokens are opened
-// there; what the callers get is theirs to guard. No key is printed or logged,
-// and no log line has a body, a query or a header.
+// A member's key is any [crypto.Signer] on P-256, P-384 or P-521: read from a
+// file ([LoadMember]), kept in a vault (package vaultsigner), or on a device
+// that a PKCS #11 library reaches ([NewMember]); [GenerateMemberKeys] makes one
+// in memory. A room's RSA key is made by [NewRoomClient] and never leaves the
+// process. Secrets and tokens are opened there; what the callers get is theirs
+// to guard. No key is printed or logged, and no log line has a body, a query or
+// a header.
 //
 // # What is verified
 //
 // The server must chain to the service certificate that the caller gives, or
-// whose digest the caller gives, and to nothing else; public authorities count for nothing. A redirect is followed
-// to another node of the same service alone, and nothing but the node is taken
-// from it. A yes for a contract is given only after the actions, as they were
-// signed, were compared with the contract that the service shows. A signed text
-// that two readers could read in two ways is refused. [ProposalClient.Review]
-// compares any open proposal with what is accepted, and warns of known traps;
-// look at it before you vote. The service itself compares no versions when a
-// contract is proposed: [ContractClient.Propose] does. Beyond that the
-// client believes the pinned service. What is to convince others later is a
-// [Receipt], which a node signs and anybody verifies offline.
+// whose digest the caller gives, and to nothing else; public authorities count
+// for nothing. A redirect is followed to another node of the same service
+// alone, and nothing but the node is taken from it. A yes for a contract is
+// given only after the actions, as they were signed, were compared with the
+// contract that the service shows. A signed text that two readers could read in
+// two ways is refused. [ProposalClient.Review] compares any open proposal with
+// what is accepted, and warns of known traps; look at it before you vote. The
+// service itself compares no versions when a contract is proposed:
+// [ContractClient.Propose] does. Beyond that the client believes the pinned
+// service. What is to convince others later is a [Receipt], which a node signs
+// and anybody verifies offline.
 //
 // # Writes and repetition
 //
