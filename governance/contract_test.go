@@ -3,6 +3,7 @@ package governance_test
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -177,6 +178,35 @@ func TestVoteSeesThroughProposals(t *testing.T) {
 				t.Errorf("the no did not pass: %+v, %v", p, err)
 			}
 		})
+	}
+}
+
+// TestVoteIsOnWhatIsShown has a service that shows another contract than the one
+// that was signed.
+func TestVoteIsOnWhatIsShown(t *testing.T) {
+	c, id := commonConsortium(t)
+	ctx := t.Context()
+	version, err := c.consumer.Contract(id).Create(ctx, "signed")
+	c.check(err)
+	p, err := c.consumer.Contract(id).Propose(ctx, version)
+	c.check(err)
+	for _, shown := range []string{`"shown"`, `"signed\n"`, `""`, `null`, `{"data":"signed"}`} {
+		liar := c.client(c.publisher.Member(), func(next http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				if strings.HasPrefix(r.URL.Path, "/app/contracts/") {
+					return respond(r, http.StatusOK, nil, `{"id":"`+id+`","state":"Proposed","version":"`+version+`","data":`+shown+`,"proposalId":"`+p.ID+`"}`), nil
+				}
+				return next.RoundTrip(r)
+			})
+		})
+		_, err := liar.Contract(id).Vote(ctx, p.ID, true)
+		wantDenied(t, err, "proposal.data")
+	}
+	if p, err = c.publisher.Proposal(p.ID).Show(ctx); err != nil || p.BallotCount != 0 {
+		t.Errorf("a ballot was cast: %+v, %v", p, err)
+	}
+	if _, err := c.publisher.Contract(id).Vote(ctx, p.ID, true); err != nil {
+		t.Error(err)
 	}
 }
 
