@@ -224,7 +224,7 @@ func TestSuiteFailsABrokenService(t *testing.T) {
 		{"another code for a second vote", "proposals", "want the refusal VoteAlreadyExists", rewriting(http.MethodPost, ":submit", "VoteAlreadyExists", "AlreadyVoted")},
 		{"another text of a draft", "contracts", "text of a draft", rewriting(http.MethodPost, "-contract", "datasinks", "datasources")},
 		{"consent that is never withdrawn", "options", "execution: ", rewriting(http.MethodPost, "/runtimeoptions/execution/status", `"disabled"`, `"enabled"`)},
-		{"the secret id of an earlier release", "secrets", "id of a secret", rewriting(http.MethodPut, "/secrets/dbconfig", "_dbconfig", ":dbconfig")},
+		{"the secret id of an earlier release", "secrets", "is it of release 8.0.0?", rewriting(http.MethodPut, "/secrets/dbconfig", "_dbconfig", ":dbconfig")},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
