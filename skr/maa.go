@@ -20,8 +20,12 @@ import (
 const (
 	maaAPIVersion = "2022-08-01"
 	// keySetLifetime is how long a fetched key set answers without being
-	// fetched again. A kid that is not in it is looked up once more at any time.
+	// fetched again, unless a kid is not in it.
 	keySetLifetime = time.Hour
+	// missLifetime is how long a fetch for the sake of an unknown kid keeps
+	// further ones away: whoever sends tokens of invented kids must not make us
+	// press the service. After a rotation the first token fetches at once.
+	missLifetime = time.Minute
 	defaultLeeway  = 5 * time.Minute
 
 	// Offsets in an SEV-SNP attestation report (AMD 56860, table 23).
@@ -51,6 +55,7 @@ type MAAClient struct {
 	lock    chan struct{}
 	keys    map[string]*rsa.PublicKey
 	fetched time.Time
+	missed  time.Time // of the last fetch for an unknown kid
 }
 
 // NewMAAClient makes a client of the instance at endpoint, a host or an https
@@ -203,32 +208,4 @@ func (c *MAAClient) do(req *policy.Request, v any) error {
 		return explainService(runtime.NewResponseError(resp))
 	}
 	return runtime.UnmarshalAsJSON(resp, v)
-}
-
-// key finds the key named kid. A kid that is not in the set at hand is looked
-// up in a fresh one, once: services rotate their keys.
-func (c *MAAClient) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
-	select {
-	case c.lock <- struct{}{}:
-		defer func() { <-c.lock }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if pub := c.keys[kid]; pub != nil && c.now().Sub(c.fetched) < keySetLifetime {
-		return pub, nil
-	}
-	req, err := runtime.NewRequest(ctx, http.MethodGet, c.endpoint+"/certs")
-	if err != nil {
-		return nil, err
-	}
-	var doc json.RawMessage
-	if err := c.do(req, &doc); err != nil {
-		return nil, fmt.Errorf("key set: %w", err)
-	}
-	keys, err := parseKeySet(doc)
-	if err != nil {
-		return nil, err
-	}
-	c.keys, c.fetched = keys, c.now()
-	return keys[kid], nil
 }
