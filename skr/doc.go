@@ -62,5 +62,7 @@
 // version that azkeys speaks. Secrets are wrapped as the az cleanroom extension
 // wraps them: RSA-OAEP with SHA-256, base64, one vault secret each. The default
 // algorithm of a release is RSA_AES_KEY_WRAP_256, since the vault's default uses
-// SHA-1. RSA keys are released; other kinds are refused.
+// SHA-1; a vault that refuses it is asked for its own. RSA and octet keys are
+// released, keys on a curve are refused. The reference room reads secrets under
+// RSA keys alone.
 package skr

@@ -61,6 +61,13 @@ func hostOf(endpoint string) string {
 	return u.Hostname()
 }
 
+// isManagedHSM reports whether a normalised endpoint is a Managed HSM, in any of
+// Azure's clouds: NAME.managedhsm.azure.net, NAME.managedhsm.azure.cn and so on.
+func isManagedHSM(endpoint string) bool {
+	_, domain, _ := strings.Cut(hostOf(endpoint), ".")
+	return strings.HasPrefix(domain, "managedhsm.")
+}
+
 // isNameRune reports whether r may stand in the name of a vault's object.
 func isNameRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-'

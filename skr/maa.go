@@ -1,11 +1,11 @@
 package skr
 
 import (
-	"bytes"
 	"context"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +15,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 const (
@@ -25,8 +27,8 @@ const (
 	// missLifetime is how long a fetch for the sake of an unknown kid keeps
 	// further ones away: whoever sends tokens of invented kids must not make us
 	// press the service. After a rotation the first token fetches at once.
-	missLifetime = time.Minute
-	defaultLeeway  = 5 * time.Minute
+	missLifetime  = time.Minute
+	defaultLeeway = 5 * time.Minute
 
 	// Offsets in an SEV-SNP attestation report (AMD 56860, table 23).
 	reportSize       = 1184
@@ -92,9 +94,15 @@ func NewMAAClient(endpoint string, opts *MAAClientOptions) (*MAAClient, error) {
 // [*DeniedError] if the token failed a check, else it wraps the service's
 // *azcore.ResponseError.
 func (c *MAAClient) Attest(ctx context.Context, ev *Evidence, nonce string) (*AttestationToken, error) {
+	op := "skr: attest with " + c.host
+	var l checklist
+	l.checkEvidence(ev)
+	if err := l.denied(op, "this program"); err != nil {
+		return nil, err
+	}
 	raw, err := c.request(ctx, ev, nonce)
 	if err != nil {
-		return nil, fmt.Errorf("skr: attest with %s: %w", c.host, err)
+		return nil, attestFailure(op, c.host, err)
 	}
 	return c.verify(ctx, raw, nonce, ev.RuntimeData)
 }
@@ -127,9 +135,6 @@ type (
 )
 
 func newMAARequest(ev *Evidence, nonce string) (*maaRequest, error) {
-	if err := checkEvidence(ev); err != nil {
-		return nil, err
-	}
 	enc := base64.URLEncoding.EncodeToString
 	report := maaReport{SnpReport: enc(ev.Report), VcekCertChain: enc(ev.Certificates)}
 	if len(ev.UVMEndorsements) > 0 {
@@ -147,24 +152,37 @@ func newMAARequest(ev *Evidence, nonce string) (*maaRequest, error) {
 }
 
 // checkEvidence finds here what the service would refuse with less words.
-func checkEvidence(ev *Evidence) error {
+func (l *checklist) checkEvidence(ev *Evidence) {
 	if ev == nil {
-		return errors.New("no evidence")
+		ev = &Evidence{}
 	}
-	if len(ev.Report) != reportSize {
-		return fmt.Errorf("evidence: the report has %d bytes, want %d", len(ev.Report), reportSize)
+	const remedy = "the attester is at fault: give its evidence as the platform gave it"
+	if l.equal("evidence.report", fmt.Sprintf("a report of %d bytes", reportSize), fmt.Sprintf("a report of %d bytes", len(ev.Report)), remedy) {
+		want := reportDataFor(ev.RuntimeData)
+		l.equal("evidence.report-data", hex.EncodeToString(want[:]), hex.EncodeToString(ev.Report[reportDataOffset:reportDataOffset+reportDataSize]),
+			"the attester bound other bytes than the runtime data: attest again")
 	}
-	if len(ev.Certificates) == 0 {
-		return errors.New("evidence: no certificates; the platform gives them in host-amd-cert-base64")
+	got := "none"
+	if len(ev.Certificates) > 0 {
+		got = "certificates"
 	}
-	if _, err := decodeObjectStrict(ev.RuntimeData); err != nil {
-		return fmt.Errorf("evidence: the runtime data must be a JSON object: %w", err)
+	l.equal("evidence.certificates", "certificates", got, "pass on what the platform gives in host-amd-cert-base64")
+	_, err := decodeObjectStrict(ev.RuntimeData)
+	l.that("evidence.runtime-data", "a JSON object", describe(err, "a JSON object"), "attest the key set of a transfer key", err)
+}
+
+// attestFailure is a denial where the service judged the evidence, and passes
+// everything else on. Its codes are open: only the status counts.
+func attestFailure(op, host string, err error) error {
+	var service *serviceError
+	if !errors.As(err, &service) || service.err.StatusCode != http.StatusBadRequest && service.err.StatusCode != http.StatusUnauthorized {
+		return fmt.Errorf("%s: %w", op, err)
 	}
-	want := reportDataFor(ev.RuntimeData)
-	if !bytes.Equal(ev.Report[reportDataOffset:reportDataOffset+reportDataSize], want[:]) {
-		return errors.New("evidence: REPORT_DATA is not the SHA-256 of the runtime data; the attester bound other bytes")
-	}
-	return nil
+	return check.Denied(op, host, []Check{{
+		ID: "attest.evidence", Want: "evidence that the service accepts", Got: shorten(service.message),
+		Remedy: "pass report, certificates and endorsements on unchanged; if they are, the certificates may belong to an older state of the host: fetch them again",
+		Err:    errRefused,
+	}}, service)
 }
 
 // reportDataFor is the REPORT_DATA of evidence for runtimeData.

@@ -107,6 +107,9 @@ func (r SecretRef) Normalize() (SecretRef, error) {
 	if r.VaultURL, err = normalizeEndpoint(r.VaultURL); err != nil {
 		return r, fmt.Errorf("skr: secret reference %s: akvEndpoint %w", r.Name, err)
 	}
+	if isManagedHSM(r.VaultURL) {
+		return r, fmt.Errorf("skr: secret reference %s: akvEndpoint is a Managed HSM, which holds keys and no secrets; name the vault beside it", r.Name)
+	}
 	if r.KEK, err = r.KEK.Normalize(); err != nil {
 		return r, fmt.Errorf("skr: secret reference %s: kek: %w", r.Name, err)
 	}

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/cleanroom-go/sdk/internal/check"
+	"github.com/cleanroom-go/sdk/internal/keywrap"
 )
 
 // release is one uncached release: transfer key, evidence, token, key.
@@ -34,24 +36,40 @@ func (r *Releaser) release(ctx context.Context, id releaseID) (*releasedMaterial
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	target, algorithm := token.Raw(), azkeys.KeyEncryptionAlgorithm(r.algorithm)
-	resp, err := vault.Release(ctx, ref.Name, ref.Version, azkeys.ReleaseParameters{
-		TargetAttestationToken: &target,
-		Algorithm:              &algorithm,
-		Nonce:                  &nonce,
-	}, nil)
+	algorithm := r.algorithm
+	ask := func() (azkeys.ReleaseResponse, error) {
+		return vault.Release(ctx, ref.Name, ref.Version, azkeys.ReleaseParameters{
+			TargetAttestationToken: new(token.Raw()),
+			Algorithm:              new(azkeys.KeyEncryptionAlgorithm(algorithm)),
+			Nonce:                  &nonce,
+		}, nil)
+	}
+	resp, err := ask()
+	if r.fallback && refusesAlgorithm(err, algorithm) {
+		algorithm = keywrap.CKMRSAAES
+		resp, err = ask()
+	}
 	if err != nil {
 		return nil, releaseFailure(ctx, vault, ref, token, err)
 	}
 	if resp.Value == nil {
 		return nil, fmt.Errorf("%s: the answer holds no value", op)
 	}
-	rc := releaseCheck{ref, nonce, r.algorithm, transfer, r.roots, r.now()}
+	rc := releaseCheck{ref, nonce, token.Raw(), algorithm, transfer, r.roots, r.now()}
 	key, checks := rc.open(*resp.Value)
 	if key == nil {
 		return nil, check.Denied(op, "this program", checks, nil)
 	}
 	return key, nil
+}
+
+// refusesAlgorithm reports whether the vault does not know the algorithm, or the
+// member that names it. It is answered over the vault's own connection, and
+// SHA-1 in OAEP is old, not broken: to follow costs no secrecy.
+func refusesAlgorithm(err error, algorithm keywrap.Algorithm) bool {
+	var service *serviceError
+	return errors.As(explainService(err), &service) && service.err.StatusCode == http.StatusBadRequest &&
+		(strings.Contains(service.message, string(algorithm)) || strings.Contains(service.message, "'enc'") || strings.Contains(service.message, "property enc "))
 }
 
 func newNonce() (string, error) {
@@ -100,9 +118,9 @@ func releaseFailure(ctx context.Context, vault *azkeys.Client, ref KeyRef, token
 // missing role, a token that the vault cannot verify, or a policy that the
 // claims do not meet. Only the last needs the key's policy.
 func explainForbidden(ctx context.Context, vault *azkeys.Client, ref KeyRef, token *AttestationToken, service *serviceError) []Check {
-	if service.inner == "ForbiddenByRbac" || service.code == "ForbiddenByRbac" {
+	if role := missingRole(service); role != "" {
 		return []Check{{
-			ID: "release.role", Want: "the permission keys/release", Got: service.inner,
+			ID: "release.role", Want: "the permission keys/release", Got: role,
 			Remedy: "assign the role Key Vault Crypto Service Release User (on a Managed HSM: Managed HSM Crypto Service Release User) to the identity; it can take minutes to act",
 			Err:    errRefused,
 		}}
@@ -120,6 +138,19 @@ func explainForbidden(ctx context.Context, vault *azkeys.Client, ref KeyRef, tok
 		Remedy: "the claims satisfy the policy as it reads now: release again; if it persists, check that the vault can reach " + e.Authority + " and that the identity may release",
 		Err:    errRefused,
 	})
+}
+
+// missingRole is how the service says that the identity lacks a role, "" if it
+// says something else. A vault has an inner code for it; a Managed HSM, which
+// keeps roles of its own, only a text.
+func missingRole(service *serviceError) string {
+	switch {
+	case service.inner == "ForbiddenByRbac", service.code == "ForbiddenByRbac":
+		return "ForbiddenByRbac"
+	case strings.HasPrefix(service.message, "Not authorized to access Microsoft.KeyVault/managedHsm/"):
+		return service.code + " by the local roles of the Managed HSM"
+	}
+	return ""
 }
 
 // keyPolicy reads the release policy of the key itself.

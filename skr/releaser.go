@@ -30,8 +30,9 @@ type ReleaserOptions struct {
 	// Roots are the roots of the certificate chain that signs release
 	// responses; nil means those of the system.
 	Roots *x509.CertPool
-	// Algorithm is Key Vault's "enc"; empty means RSA_AES_KEY_WRAP_256. The
-	// vault's own default, CKM_RSA_AES_KEY_WRAP, uses SHA-1.
+	// Algorithm is Key Vault's "enc"; empty means RSA_AES_KEY_WRAP_256 and, with
+	// a vault that refuses it, CKM_RSA_AES_KEY_WRAP, the service's own default,
+	// which uses SHA-1.
 	Algorithm string
 	// TTL is how long a released key is kept for further calls; zero means 15
 	// minutes, a negative value that nothing is kept.
@@ -49,6 +50,7 @@ type Releaser struct {
 	azure     azcore.ClientOptions
 	roots     *x509.CertPool
 	algorithm keywrap.Algorithm
+	fallback  bool // to CKM_RSA_AES_KEY_WRAP
 	ttl       time.Duration
 	onRelease func(KeyRef)
 	now       func() time.Time
@@ -117,6 +119,7 @@ func NewReleaser(attester Attester, opts *ReleaserOptions) (*Releaser, error) {
 		azure:     opts.ClientOptions,
 		roots:     opts.Roots,
 		algorithm: algorithm,
+		fallback:  opts.Algorithm == "",
 		ttl:       ttl,
 		onRelease: opts.OnRelease,
 		now:       time.Now,
@@ -162,6 +165,7 @@ func (r *Releaser) Release(ctx context.Context, ref KeyRef, cred azcore.TokenCre
 	}
 	select {
 	case <-f.done:
+		defer r.leave(id, f)
 		if f.err != nil {
 			return nil, f.err
 		}
@@ -199,7 +203,8 @@ func (r *Releaser) join(ctx context.Context, id releaseID) (*ReleasedKey, *fligh
 	return nil, f, nil
 }
 
-// leave stops a flight when nobody waits for it any more.
+// leave stops a flight when nobody waits for it any more, or lets go of the key
+// that it brought.
 func (r *Releaser) leave(id releaseID, f *flight) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -209,6 +214,9 @@ func (r *Releaser) leave(id releaseID, f *flight) {
 	f.cancel()
 	if r.flights[id] == f {
 		delete(r.flights, id) // who comes now starts afresh
+	}
+	if f.key != nil {
+		f.key.drop()
 	}
 }
 
@@ -229,24 +237,39 @@ func (r *Releaser) fly(ctx context.Context, id releaseID, f *flight) {
 	case err == nil && !r.closed && r.ttl > 0:
 		r.keep(id, key)
 	}
+	if err == nil {
+		key.retain() // for those who wait
+		if f.waiters == 0 {
+			key.drop()
+			key = nil
+		}
+	}
 	f.key, f.err = key, err
 	close(f.done)
 }
 
 // keep caches a key; a timer forgets it even if nobody asks again.
 func (r *Releaser) keep(id releaseID, key *releasedMaterial) {
-	if old := r.cache[id]; old != nil {
-		old.timer.Stop()
-	}
+	r.forget(id, r.cache[id])
+	key.retain()
 	c := &cached{key: key, expires: r.now().Add(r.ttl)}
 	c.timer = time.AfterFunc(r.ttl, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.cache[id] == c {
-			delete(r.cache, id)
-		}
+		r.forget(id, c)
 	})
 	r.cache[id] = c
+}
+
+// forget lets go of a kept key, unless another one took its place. The caller
+// holds the lock.
+func (r *Releaser) forget(id releaseID, c *cached) {
+	if c == nil || r.cache[id] != c {
+		return
+	}
+	c.timer.Stop()
+	delete(r.cache, id)
+	c.key.drop()
 }
 
 // Close forgets every kept key and stops every release under way. Keys that
@@ -257,10 +280,9 @@ func (r *Releaser) Close() error {
 	for _, f := range r.flights {
 		f.cancel()
 	}
-	for _, c := range r.cache {
-		c.timer.Stop()
+	for id, c := range r.cache {
+		r.forget(id, c)
 	}
-	clear(r.cache)
 	r.mu.Unlock()
 	r.running.Wait()
 	return nil

@@ -6,21 +6,29 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cleanroom-go/sdk/internal/keywrap"
 	"github.com/cleanroom-go/sdk/internal/redact"
 )
 
-const kindRSA = "RSA"
+// Kinds of keys that are released.
+const (
+	kindRSA = "RSA"
+	kindOct = "oct"
+)
 
 // releaseCheck is everything that a release response must agree with.
 type releaseCheck struct {
 	ref       KeyRef // normalised
 	nonce     string
+	target    string // the token that was sent; empty is not compared
 	algorithm keywrap.Algorithm
 	transfer  *transferKey
 	roots     *x509.CertPool
@@ -28,21 +36,27 @@ type releaseCheck struct {
 }
 
 // releasedMaterial is a key that came out of a release response which passed
-// every check. It is shared between handles and never changes.
+// every check. It is shared between handles and changes once, when the last of
+// them has gone.
 type releasedMaterial struct {
 	ref    KeyRef // with the version that was released
 	kind   string // kty without the suffix -HSM
-	rsa    *rsa.PrivateKey
 	checks []Check
+
+	mu      sync.Mutex
+	holders int
+	rsa     *rsa.PrivateKey // of kindRSA
+	oct     []byte          // of kindOct
 }
 
 // The payload of the response, as far as it is read (Key Vault data plane,
 // KeyReleaseResult; the signed form).
 type releasePayload struct {
 	Request struct {
-		KID   string `json:"kid"`
-		Enc   string `json:"enc"`
-		Nonce string `json:"nonce"`
+		KID    string `json:"kid"`
+		Enc    string `json:"enc"`
+		Nonce  string `json:"nonce"`
+		Target string `json:"target"`
 	} `json:"request"`
 	Response struct {
 		Key struct {
@@ -117,6 +131,11 @@ func (rc *releaseCheck) verifyRequest(l *checklist, doc *releasePayload) (versio
 	if doc.Request.Nonce != "" {
 		l.equal("release.nonce", rc.nonce, doc.Request.Nonce, remedy)
 	}
+	// Nor is it documented that the token comes back. What the answer is bound to
+	// is the transfer key, see unwrap.
+	if doc.Request.Target != "" && rc.target != "" {
+		l.that("release.target", "the token that was sent", "another token", remedy, refuseIf(doc.Request.Target != rc.target))
+	}
 	l.equal("release.enc", string(rc.algorithm), doc.Request.Enc, "do not trust this answer: the vault used another algorithm than was asked for")
 	for _, c := range l.checks[start:] {
 		if !c.OK() {
@@ -177,7 +196,7 @@ func (rc *releaseCheck) unwrap(l *checklist, doc *releasePayload) []byte {
 	if err == nil {
 		plain, err = keywrap.UnwrapRSAAES(rc.transfer.private, rc.algorithm, blob)
 	}
-	if err != nil {
+	if err != nil && keywrap.ReasonOf(err) == keywrap.NoReason {
 		err = keywrap.ErrUnwrap
 	}
 	if !l.that("release.unwrap", "a key for this program", describe(err, "a key for this program"), "release again; if it persists the vault wrapped the key for another transfer key", err) {
@@ -198,13 +217,24 @@ func decodeKeyHSM(s string) (*keyHSM, error) {
 	return &k, nil
 }
 
-// openKey parses the plaintext, a PKCS #8 key, and compares its public half
-// with the published one: a key that does not fit opens nothing, and a vault
-// that swaps keys is found here.
+// openKey reads the plaintext. An RSA key is compared with the published half:
+// a key that does not fit opens nothing, and a vault that swaps keys is found
+// here. Of an octet key nothing is published.
 func openKey(l *checklist, jwk *releasedJWK, plain []byte) *releasedMaterial {
 	kind := strings.TrimSuffix(jwk.KTY, "-HSM")
-	if !l.equal("release.kty", kindRSA, kind, "release an RSA key: no other kind wraps the secrets of clean rooms") {
+	wanted := kindRSA
+	if kind == kindOct {
+		wanted = kindOct
+	}
+	if !l.equal("release.kty", wanted, kind, "release an RSA or an octet key: keys on a curve sign and wrap nothing") {
 		return nil
+	}
+	if kind == kindOct {
+		if !l.that("release.key-size", "an AES key of 16, 24 or 32 bytes", fmt.Sprintf("%d bytes", len(plain)),
+			"use an octet key of 128, 192 or 256 bits", refuseIf(len(plain) != 16 && len(plain) != 24 && len(plain) != 32)) {
+			return nil
+		}
+		return &releasedMaterial{kind: kind, oct: slices.Clone(plain)}
 	}
 	private, err := openRSA(jwk, plain)
 	if !l.that("release.key-pair", "the private half of the published key", describe(err, "the private half of the published key"),

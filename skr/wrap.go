@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+
+	"github.com/cleanroom-go/sdk/internal/keywrap"
 )
 
 // WrapForm says how a wrapped value was made. Its text is what the tag
@@ -95,19 +97,28 @@ func WrapOAEP(pub *rsa.PublicKey, plaintext []byte) ([]byte, error) {
 	return wrapped, nil
 }
 
-// Unwrap decrypts a wrapped secret of either form that [Wrap] makes. The caller
-// should clear the result after use. A value that does not open is an
-// [*UnwrapError].
+// Unwrap decrypts a wrapped secret of either form that [Wrap] makes. With an AES
+// key (oct) it opens AES Key Wrap with padding (RFC 5649), what [WrapAES] makes,
+// or without (RFC 3394), which is what a Managed HSM makes of wrapKey with
+// A128KW, A192KW or A256KW; the reference room reads neither. The caller should
+// clear the result after use. A value that does not open is an [*UnwrapError].
 func (k *ReleasedKey) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
 	op := "skr: unwrap with " + k.ref.String()
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	private, err := k.private()
+	m, err := k.use()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	plain, reason := openWrapped(private, wrapped)
+	defer m.drop()
+	var plain []byte
+	var reason UnwrapReason
+	if m.rsa != nil {
+		plain, reason = openWrapped(m.rsa, wrapped)
+	} else {
+		plain, reason = openOctet(m.oct, wrapped)
+	}
 	if reason != "" {
 		return nil, &UnwrapError{Key: k.ref, reason: reason}
 	}
@@ -129,6 +140,19 @@ func openWrapped(private *rsa.PrivateKey, wrapped []byte) ([]byte, UnwrapReason)
 	}
 }
 
+func openOctet(key, wrapped []byte) ([]byte, UnwrapReason) {
+	plain, err := keywrap.UnwrapAES(key, wrapped)
+	switch {
+	case err == nil:
+		return plain, ""
+	case keywrap.ReasonOf(err) == keywrap.BadLength:
+		return nil, UnwrapLength
+	case keywrap.ReasonOf(err) == keywrap.BadCheckValue:
+		return nil, UnwrapKey
+	}
+	return nil, UnwrapTag
+}
+
 // UnwrapReason says why a wrapped value did not open.
 type UnwrapReason string
 
@@ -141,8 +165,8 @@ const (
 	// UnwrapPrefix: it is too long for RSA alone and does not begin as the
 	// hybrid form does, or is of another version of it or another key's size.
 	UnwrapPrefix UnwrapReason = "prefix"
-	// UnwrapKey: RSA-OAEP does not open with this key. It is another version of
-	// the key, or the RSA part is damaged.
+	// UnwrapKey: RSA-OAEP, or AES Key Wrap, does not open with this key. It is
+	// another version of the key, or the part under it is damaged.
 	UnwrapKey UnwrapReason = "key"
 	// UnwrapTag: the content key opened and the value under it is damaged, or
 	// was put together from two.
@@ -157,6 +181,27 @@ type UnwrapError struct {
 	// Key is the key that was tried, with its version if one is known.
 	Key    KeyRef
 	reason UnwrapReason
+}
+
+// ReasonOf finds the reason in an error: that of an [*UnwrapError], or why the key
+// of a release response did not open, which the failed check release.unwrap of a
+// [*DeniedError] never says: "length", "rsa-oaep", "aes-key-size",
+// "check-value", "plaintext-length" or "padding". Any other error gives "".
+// What is said at [UnwrapError.Reason] counts here as well.
+func ReasonOf(err error) UnwrapReason {
+	var failed *UnwrapError
+	if errors.As(err, &failed) {
+		return failed.reason
+	}
+	var denied *DeniedError
+	if errors.As(err, &denied) {
+		for _, c := range denied.Checks {
+			if reason := keywrap.ReasonOf(c.Err); reason != keywrap.NoReason {
+				return UnwrapReason(reason.String())
+			}
+		}
+	}
+	return ""
 }
 
 // Reason is for debugging beside the key. Do not send it where others read it.
