@@ -2,7 +2,7 @@
 // tests, as net/http/httptest does for HTTP.
 //
 // [Start] brings up an attestation service, an Entra token endpoint, two key
-// vaults, blob storage with static websites and an SEV-SNP machine;
+// vaults and two Managed HSMs, blob storage with static websites and an SEV-SNP machine;
 // [Env.StartLedger] adds a CCF network with the governance service, and
 // [Env.StartDatabase] a PostgreSQL with sample data. All but the database
 // speak HTTPS under the host names of the genuine services:

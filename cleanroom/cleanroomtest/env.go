@@ -39,6 +39,7 @@ type Env struct {
 	machine *snpmachine.Machine
 	login   *entra.Server
 	vaults  *vault.Server
+	hsms    *vault.Server
 	storage *blob.Server
 	own     *Conn
 
@@ -118,7 +119,7 @@ func (e *Env) startServices(errorLog *log.Logger) error {
 
 func (e *Env) newServices() error {
 	var attestation *maa.Server
-	var signing *tls.Certificate
+	var signing, signingHSM *tls.Certificate
 	// Each of them makes RSA keys, which is where the time goes.
 	var g errgroup.Group
 	g.Go(func() (err error) {
@@ -132,19 +133,25 @@ func (e *Env) newServices() error {
 		if e.login, err = entra.New(entra.Options{HTTP: e.own.HTTPClient()}); err != nil {
 			return err
 		}
-		signing, err = e.ca.IssueRSA("*" + vaultSuffix)
+		if signing, err = e.ca.IssueRSA("*" + vaultSuffix); err != nil {
+			return err
+		}
+		signingHSM, err = e.ca.IssueRSA("*" + hsmSuffix)
 		return err
 	})
 	err := g.Wait()
 	if err != nil {
 		return err
 	}
-	e.certs["*"+vaultSuffix] = signing
+	e.certs["*"+vaultSuffix], e.certs["*"+hsmSuffix] = signing, signingHSM
 	if e.vaults, err = vault.New(vault.Options{Certificate: signing, Verify: e.verifyToken, HTTP: e.own.HTTPClient(), TenantID: e.tenantOf}); err != nil {
 		return err
 	}
+	if e.hsms, err = vault.New(vault.Options{ManagedHSM: true, Certificate: signingHSM, Verify: e.verifyToken, HTTP: e.own.HTTPClient(), TenantID: e.tenantOf}); err != nil {
+		return err
+	}
 	e.storage = blob.New(blob.Options{Verify: e.verifyToken})
-	e.services = &route{attestation: attestation, login: e.login, guests: e.machine.Handler(), vault: e.vaults, storage: e.storage}
+	e.services = &route{attestation: attestation, login: e.login, guests: e.machine.Handler(), vault: e.vaults, hsm: e.hsms, storage: e.storage}
 	for _, p := range e.parties {
 		e.provision(p)
 	}
@@ -159,6 +166,9 @@ func (e *Env) provision(p *Party) {
 	e.vaults.Grant(vaultHost(p.Name), p.AccountID, vault.KeysImport, vault.KeysRead, vault.KeysUpdate, vault.KeysRelease, vault.SecretsSet, vault.SecretsGet,
 		vault.KeysCreate, vault.KeysSign, vault.CertificatesCreate, vault.CertificatesRead)
 	e.vaults.Grant(vaultHost(p.Name), p.IdentityID, vault.KeysRead, vault.KeysRelease, vault.SecretsGet)
+	e.hsms.Activate(hsmHost(p.Name))
+	e.hsms.GrantScope(hsmHost(p.Name), p.AccountID, "/", vault.KeysImport, vault.KeysCreate, vault.KeysRead, vault.KeysUpdate, vault.KeysRelease, vault.KeysWrap)
+	e.hsms.GrantScope(hsmHost(p.Name), p.IdentityID, "/keys", vault.KeysRead, vault.KeysRelease)
 	e.storage.Grant(dataAccount(p.Name), p.AccountID, blob.Read, blob.Write)
 	e.storage.Grant(webAccount(p.Name), p.AccountID, blob.Read, blob.Write)
 	e.storage.Grant(dataAccount(p.Name), p.IdentityID, blob.Read, blob.Write)
@@ -185,7 +195,7 @@ func (e *Env) verifyToken(token, audience string) (tenantID, clientID string, er
 // tenantOf is the tenant that a vault's challenge names.
 func (e *Env) tenantOf(host string) string {
 	for _, p := range e.parties {
-		if vaultHost(p.Name) == host {
+		if vaultHost(p.Name) == host || hsmHost(p.Name) == host {
 			return p.TenantID
 		}
 	}

@@ -86,5 +86,6 @@ func (e *Env) ResetVault(party string) error {
 		return err
 	}
 	e.vaults.Reset(vaultHost(party))
+	e.hsms.Reset(hsmHost(party))
 	return nil
 }

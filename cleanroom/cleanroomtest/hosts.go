@@ -21,13 +21,14 @@ const (
 
 	guestHost   = "sev-guest.cleanroomtest.internal"
 	vaultSuffix = ".vault.azure.net"
+	hsmSuffix   = ".managedhsm.azure.net"
 	blobSuffix  = ".blob.core.windows.net"
 	webSuffix   = ".z6.web.core.windows.net" // the zone is the account's own and never changes
 )
 
 // served are the host names of the environment; a leading dot stands for any
 // one label before it.
-var served = []string{LedgerHost, "." + LedgerHost, AttestationHost, LoginHost, guestHost, vaultSuffix, blobSuffix, webSuffix}
+var served = []string{LedgerHost, "." + LedgerHost, AttestationHost, LoginHost, guestHost, vaultSuffix, hsmSuffix, blobSuffix, webSuffix}
 
 // UnknownHostError is what a dial to a host outside the environment gives:
 // nothing that uses the environment's transport can leave the machine.
@@ -76,8 +77,8 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 
 // route sends a request to the handler of its host.
 type route struct {
-	ledger, attestation, login, guests, vault, storage http.Handler
-	nodes                                              map[string]http.Handler // of the ledger, by host
+	ledger, attestation, login, guests, vault, hsm, storage http.Handler
+	nodes                                                   map[string]http.Handler // of the ledger, by host
 }
 
 // ServeHTTP implements http.Handler. The host comes from the request, as it
@@ -106,6 +107,8 @@ func (r *route) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h = r.guests
 	case strings.HasSuffix(host, vaultSuffix):
 		h = r.vault
+	case strings.HasSuffix(host, hsmSuffix):
+		h = r.hsm
 	case strings.HasSuffix(host, blobSuffix), strings.HasSuffix(host, webSuffix):
 		h = r.storage
 	}

@@ -24,6 +24,10 @@ type Party struct {
 	IdentityID string
 	// VaultURL is a premium key vault, with keys and secrets.
 	VaultURL string
+	// HSMURL is a Managed HSM, activated, with keys and no secrets. The account
+	// has the roles of an administrator on it and the identity may release its
+	// keys.
+	HSMURL string
 	// StorageURL is the blob endpoint of the storage account for data.
 	StorageURL string
 	// WebStorageURL is the blob endpoint of the storage account whose container
@@ -45,6 +49,7 @@ func newParty(name, tenant, account, identity string) (*Party, error) {
 		AccountID:  account,
 		IdentityID: identity,
 		VaultURL:   "https://" + vaultHost(name),
+		HSMURL:     "https://" + hsmHost(name),
 
 		StorageURL:    "https://" + dataAccount(name) + blobSuffix,
 		WebStorageURL: "https://" + webAccount(name) + blobSuffix,
@@ -55,6 +60,7 @@ func newParty(name, tenant, account, identity string) (*Party, error) {
 }
 
 func vaultHost(party string) string   { return party + "kv" + vaultSuffix }
+func hsmHost(party string) string     { return party + "hsm" + hsmSuffix }
 func dataAccount(party string) string { return party + "sa" }
 func webAccount(party string) string  { return party + "oidcsa" }
 

@@ -16,6 +16,7 @@ const (
 	KeysRelease = "keys/release/action"
 	KeysCreate  = "keys/create/action"
 	KeysSign    = "keys/sign/action"
+	KeysWrap    = "keys/wrap/action"
 	SecretsGet  = "secrets/getSecret/action"
 	SecretsSet  = "secrets/setSecret/action"
 
@@ -26,16 +27,7 @@ const (
 // Grant allows a client the given actions in the vault at a host, beside what
 // it is allowed already.
 func (s *Server) Grant(host, clientID string, actions ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	grants := s.vault(host).grants
-	clientID = strings.ToLower(clientID)
-	if grants[clientID] == nil {
-		grants[clientID] = map[string]bool{}
-	}
-	for _, action := range actions {
-		grants[clientID][action] = true
-	}
+	s.GrantScope(host, clientID, "/", actions...)
 }
 
 // authenticate says which client of the vault's tenant is calling.
@@ -44,9 +36,9 @@ func (s *Server) authenticate(r *http.Request, tenantID string) (clientID string
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return "", unauthorized("AKV10000: Request is missing a Bearer or PoP token.")
 	}
-	tokenTenant, clientID, err := s.opts.Verify(token, audience)
+	tokenTenant, clientID, err := s.opts.Verify(token, s.audience())
 	if err != nil {
-		return "", unauthorized("AKV10022: The bearer token is not valid for %s: %v", audience, err)
+		return "", unauthorized("AKV10022: The bearer token is not valid for %s: %v", s.audience(), err)
 	}
 	if !strings.EqualFold(tokenTenant, tenantID) {
 		return "", unauthorized("AKV10032: Invalid issuer. Expected the tenant %s, found %s.", tenantID, tokenTenant)
@@ -62,8 +54,18 @@ func unauthorized(format string, args ...any) error {
 func (s *Server) authorize(c *call, clientID, action string) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if v := s.vaults[c.host]; v != nil && v.grants[strings.ToLower(clientID)][action] {
-		return nil
+	if v := s.vaults[c.host]; v != nil {
+		for _, scope := range s.scopes(c) {
+			if v.grants[strings.ToLower(clientID)][scope+" "+action] {
+				return nil
+			}
+		}
+	}
+	if s.opts.ManagedHSM {
+		if !strings.HasSuffix(action, "/action") {
+			action += "/action"
+		}
+		return wire.Errorf(http.StatusForbidden, "AccessDenied", "Not authorized to access Microsoft.KeyVault/managedHsm/%s on /keys/%s", action, c.name)
 	}
 	return forbidden("ForbiddenByRbac", "Caller is not authorized to perform action on resource. If role assignments were changed recently, please observe propagation time.\nCaller: appid=%s\nAction: 'Microsoft.KeyVault/vaults/%s'\nResource: '%s'\nAssignment: (not found)", clientID, action, c.name)
 }

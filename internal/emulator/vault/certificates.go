@@ -79,12 +79,11 @@ func (s *Server) createCertificate(_ context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	k := &keyVersion{name: c.name, id: newVersion(), ec: key, hsm: p.Key.Kty == "EC-HSM", ops: ecOperations, tags: map[string]string{}}
-	k.attributes = fresh(in.Attributes, now.Unix())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.addKey(c.host, k); err != nil {
+	if _, err := s.addKey(c, k, in.Attributes, nil); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	v := s.vault(c.host)
 	lower := strings.ToLower(c.name)
 	v.certificates[lower] = append(v.certificates[lower], &certificateVersion{name: k.name, id: k.id, der: der, attributes: k.attributes})

@@ -10,7 +10,11 @@
 // answers a JWS signed with the vault's own certificate. Refusals carry the
 // service's codes.
 //
-// RSA keys, which clean rooms use as key encryption keys, are imported. Keys on
-// a curve, with which members sign, are made in the vault and never leave it,
-// alone or with a certificate that signs itself.
+// RSA keys, which clean rooms use as key encryption keys, are imported or made
+// here. Keys on a curve, with which members sign, are made in the vault and never
+// leave it, alone or with a certificate that signs itself.
+//
+// With [Options.ManagedHSM] the server is a set of Managed HSMs: keys only,
+// octet keys among them, which also wrap in place; tokens for another resource;
+// local roles with scopes; and an activation before the first use.
 package vault

@@ -20,7 +20,7 @@ type importRequest struct {
 	Tags       map[string]string `json:"tags"`
 }
 
-// privateKey is an RSA JSON web key; numbers are base64url, big endian.
+// privateKey is an RSA or octet JSON web key; numbers are base64url, big endian.
 type privateKey struct {
 	Kty string   `json:"kty"`
 	Ops []string `json:"key_ops"`
@@ -32,6 +32,7 @@ type privateKey struct {
 	DP  string   `json:"dp"`
 	DQ  string   `json:"dq"`
 	QI  string   `json:"qi"`
+	K   string   `json:"k"` // of an octet key
 }
 
 func (s *Server) importKey(_ context.Context, c *call) (any, error) {
@@ -41,25 +42,38 @@ func (s *Server) importKey(_ context.Context, c *call) (any, error) {
 	}
 	k := &keyVersion{name: c.name, id: newVersion(), tags: in.Tags}
 	var err error
-	if k.private, k.hsm, err = in.Key.parse(in.HSM); err != nil {
+	if strings.HasPrefix(in.Key.Kty, "oct") {
+		k.hsm = true
+		k.oct, err = s.parseOct(&in.Key)
+	} else {
+		// All keys of a Managed HSM are in hardware.
+		k.private, k.hsm, err = in.Key.parse(in.HSM || s.opts.ManagedHSM)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if k.ops, err = k.operationsOf(in.Key.Ops); err != nil {
 		return nil, err
 	}
+	return s.addKey(c, k, in.Attributes, in.Policy)
+}
+
+// addKey appends a version, if attributes, policy and earlier versions allow
+// it.
+func (s *Server) addKey(c *call, k *keyVersion, given givenAttributes, policy *policyJSON) (*bundle, error) {
 	if k.tags == nil {
 		k.tags = map[string]string{}
 	}
-	exportable := in.Attributes.Exportable != nil && *in.Attributes.Exportable
+	exportable := given.Exportable != nil && *given.Exportable
 	switch {
 	case exportable && !c.hasRelease():
 		return nil, badParameter("AKV.SKR.1001: The exportable attribute is only supported with premium vaults and API version >= '7.3-preview'.")
 	case exportable && !k.hsm:
 		return nil, badParameter("AKV.SKR.1006: Software keys cannot be exportable in a premium vault.")
-	case exportable && in.Policy == nil:
+	case exportable && policy == nil:
 		return nil, badParameter("AKV.SKR.1004: Exportable keys must have release policy.")
 	}
-	k.attributes = fresh(in.Attributes, s.now().Unix())
+	k.attributes = fresh(given, s.now().Unix())
 	k.attributes.Exportable = &exportable
 
 	s.mu.Lock()
@@ -67,18 +81,19 @@ func (s *Server) importKey(_ context.Context, c *call) (any, error) {
 	keys := s.vault(c.host).keys
 	name := strings.ToLower(c.name)
 	latest := find(keys[name], "", func(k *keyVersion) string { return k.id })
-	if latest != nil && latest.ec != nil {
+	if latest != nil && latest.kind() != k.kind() {
 		return nil, badParameter("A key of that name and of another type exists.")
 	}
 	if latest != nil && latest.exportable() != exportable {
 		return nil, errExportableFixed()
 	}
-	if in.Policy != nil {
+	if policy != nil {
 		var old *releasePolicy
 		if latest != nil {
 			old = latest.policy
 		}
-		if k.policy, err = s.newPolicy(in.Policy, exportable, old); err != nil {
+		var err error
+		if k.policy, err = s.newPolicy(policy, exportable, old); err != nil {
 			return nil, err
 		}
 	}
@@ -142,9 +157,12 @@ var (
 )
 
 func (k *keyVersion) operationsOf(given []string) ([]string, error) {
-	kty, known := "RSA", rsaOperations
-	if k.ec != nil {
-		kty, known = "EC", ecOperations
+	kty, known := k.kind(), rsaOperations
+	switch kty {
+	case "EC":
+		known = ecOperations
+	case "oct":
+		known = octOperations
 	}
 	if len(given) == 0 {
 		return known, nil

@@ -16,8 +16,9 @@ import (
 // keyVersion is one version of a key. It is replaced, never changed.
 type keyVersion struct {
 	name, id   string
-	private    *rsa.PrivateKey   // nil if the key is on a curve
-	ec         *ecdsa.PrivateKey // nil if it is not
+	private    *rsa.PrivateKey // one of the three is set
+	ec         *ecdsa.PrivateKey
+	oct        []byte
 	hsm        bool
 	ops        []string
 	attributes attributes
@@ -98,7 +99,8 @@ func (c *call) bundle(k *keyVersion) *bundle {
 
 func (k *keyVersion) public() publicKey {
 	var p publicKey
-	if k.ec != nil {
+	switch k.kind() {
+	case "EC":
 		known := curveOf(k.ec.Curve)
 		point, err := k.ec.PublicKey.Bytes() // 4, x, y
 		if err != nil {
@@ -106,13 +108,26 @@ func (k *keyVersion) public() publicKey {
 		}
 		x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
 		p = publicKey{Kty: "EC", Crv: known.name, X: wire.Encode64(x), Y: wire.Encode64(y)}
-	} else {
+	case "oct": // nothing of it is public
+		p = publicKey{Kty: "oct"}
+	default:
 		p = publicKey{Kty: "RSA", N: wire.Encode64(k.private.N.Bytes()), E: wire.Encode64(big.NewInt(int64(k.private.E)).Bytes())}
 	}
 	if k.hsm {
 		p.Kty += "-HSM"
 	}
 	return p
+}
+
+// kind is the key's type without the suffix -HSM.
+func (k *keyVersion) kind() string {
+	switch {
+	case k.ec != nil:
+		return "EC"
+	case k.oct != nil:
+		return "oct"
+	}
+	return "RSA"
 }
 
 func (k *keyVersion) exportable() bool {

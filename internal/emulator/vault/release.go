@@ -138,12 +138,15 @@ func transferKey(claims skr.Claims) (*rsa.PublicKey, string) {
 
 // signRelease wraps the private key and signs the answer.
 func (s *Server) signRelease(c *call, k *keyVersion, in *releaseRequest, pub *rsa.PublicKey, kid string) (string, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(k.private)
-	if err != nil {
-		return "", err
+	plain := slices.Clone(k.oct) // octets as they are, other keys as PKCS #8
+	if plain == nil {
+		var err error
+		if plain, err = x509.MarshalPKCS8PrivateKey(k.private); err != nil {
+			return "", err
+		}
 	}
-	blob, err := keywrap.WrapRSAAES(pub, in.Enc, der)
-	redact.Clear(der)
+	blob, err := keywrap.WrapRSAAES(pub, in.Enc, plain)
+	redact.Clear(plain)
 	if err != nil {
 		return "", err
 	}

@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	hostSuffix = ".vault.azure.net"
-	// audience is the resource that access tokens must be for.
-	audience = "https://vault.azure.net"
+	// Domains of the two services. The resource that access tokens must be for
+	// is https:// and the domain.
+	vaultDomain = "vault.azure.net"
+	hsmDomain   = "managedhsm.azure.net"
 	// defaultAuthority is the token authority of the public cloud.
 	defaultAuthority = "https://login.microsoftonline.com"
 )
@@ -37,6 +38,10 @@ type Options struct {
 	// TenantID is the tenant of the vault at a host, "" if there is no vault of
 	// that name. Required.
 	TenantID func(host string) string
+	// ManagedHSM makes the server a set of Managed HSMs, at *.managedhsm.azure.net,
+	// with roles of their own and keys only; each must be activated, see
+	// [Server.Activate].
+	ManagedHSM bool
 	// Authority is the URL of the token authority that challenges name; zero
 	// means https://login.microsoftonline.com.
 	Authority string
@@ -61,7 +66,8 @@ type contents struct {
 	keys         map[string][]*keyVersion // by name in lower case, oldest first
 	secrets      map[string][]*secretVersion
 	certificates map[string][]*certificateVersion
-	grants       map[string]map[string]bool // by client id in lower case
+	grants       map[string]map[string]bool // by client id in lower case; "scope action"
+	activated    bool                       // Managed HSM only
 }
 
 // New makes a server whose vaults are empty.
@@ -141,6 +147,7 @@ var operations = map[string]operation{
 	"POST keys release": {KeysRelease, (*Server).releaseKey},
 	"POST keys create":  {KeysCreate, (*Server).createKey},
 	"POST keys sign":    {KeysSign, (*Server).signDigest},
+	"POST keys wrapkey": {KeysWrap, (*Server).wrapKey},
 	"PUT secrets":       {SecretsSet, (*Server).setSecret},
 	"GET secrets":       {SecretsGet, (*Server).getSecret},
 
@@ -162,7 +169,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	host := wire.Host(r)
 	tenantID := ""
-	if name, ok := strings.CutSuffix(host, hostSuffix); ok && !strings.Contains(name, ".") {
+	if name, ok := strings.CutSuffix(host, "."+s.domain()); ok && !strings.Contains(name, ".") {
 		tenantID = s.opts.TenantID(host)
 	}
 	if tenantID == "" {
@@ -171,7 +178,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	clientID, err := s.authenticate(r, tenantID)
 	if err != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization="%s/%s", resource="%s"`, s.opts.Authority, tenantID, audience))
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization="%s/%s", resource="%s"`, s.opts.Authority, tenantID, s.audience()))
 		return nil, err
 	}
 	c := &call{host: host, body: r.Body}
@@ -180,6 +187,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	op, err := c.route(r)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.ready(c, op); err != nil {
 		return nil, err
 	}
 	if err := s.authorize(c, clientID, op.action); err != nil {

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/cleanroom-go/sdk/internal/emulator/wire"
 )
@@ -37,61 +36,6 @@ func newECKey(name string) (*ecdsa.PrivateKey, error) {
 		return nil, badParameter("Property crv has the invalid value '%s'.", name)
 	}
 	return ecdsa.GenerateKey(curves[i].curve, rand.Reader)
-}
-
-// createKey is POST /keys/{name}/create for keys that sign.
-func (s *Server) createKey(_ context.Context, c *call) (any, error) {
-	var in struct {
-		Kty        string            `json:"kty"`
-		Crv        string            `json:"crv"`
-		Ops        []string          `json:"key_ops"`
-		Attributes givenAttributes   `json:"attributes"`
-		Tags       map[string]string `json:"tags"`
-	}
-	if err := c.read(&in); err != nil {
-		return nil, err
-	}
-	if in.Kty != "EC" && in.Kty != "EC-HSM" {
-		return nil, badParameter("Key type '%s' is not supported here; keys are created on a curve, and RSA keys are imported.", in.Kty)
-	}
-	if in.Attributes.Exportable != nil && *in.Attributes.Exportable {
-		return nil, badParameter("Exportable keys on a curve are not supported here.")
-	}
-	if in.Crv == "" {
-		in.Crv = "P-256"
-	}
-	key, err := newECKey(in.Crv)
-	if err != nil {
-		return nil, err
-	}
-	k := &keyVersion{name: c.name, id: newVersion(), ec: key, hsm: in.Kty == "EC-HSM", tags: in.Tags}
-	if k.ops, err = k.operationsOf(in.Ops); err != nil {
-		return nil, err
-	}
-	if k.tags == nil {
-		k.tags = map[string]string{}
-	}
-	k.attributes = fresh(in.Attributes, s.now().Unix())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.addKey(c.host, k); err != nil {
-		return nil, err
-	}
-	return c.bundle(k), nil
-}
-
-// addKey appends a version on a curve. The caller holds the lock.
-func (s *Server) addKey(host string, k *keyVersion) error {
-	keys := s.vault(host).keys
-	name := strings.ToLower(k.name)
-	if latest := find(keys[name], "", func(k *keyVersion) string { return k.id }); latest != nil {
-		if latest.ec == nil {
-			return badParameter("A key of that name and of another type exists.")
-		}
-		k.name = latest.name
-	}
-	keys[name] = append(keys[name], k)
-	return nil
 }
 
 // signDigest is POST /keys/{name}/{version}/sign. The answer is r and s one

@@ -103,7 +103,7 @@ func TestSignRefusals(t *testing.T) {
 	w.refused(t, err, 400, "not valid for EC")
 
 	for what, p := range map[string]azkeys.CreateKeyParameters{
-		"RSA":           {Kty: to.Ptr(azkeys.KeyTypeRSA)},
+		"octets":        {Kty: to.Ptr(azkeys.KeyTypeOct)},
 		"P-256K":        ecKey("P-256K"),
 		"exportable":    {Kty: to.Ptr(azkeys.KeyTypeEC), KeyAttributes: &azkeys.KeyAttributes{Exportable: to.Ptr(true)}},
 		"decrypts":      {Kty: to.Ptr(azkeys.KeyTypeEC), KeyOps: []*azkeys.KeyOperation{to.Ptr(azkeys.KeyOperationDecrypt)}},
