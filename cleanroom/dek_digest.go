@@ -60,3 +60,15 @@ func checkDEK(env SinkEnvironment, dek *datasink.DEK) error {
 	}
 	return check.Denied(fmt.Sprintf("cleanroom: data key of sink %q", env.Name), "the program in the room", []Check{c}, nil)
 }
+
+var errUnpinnedDEK = errors.New("the document does not pin the data key")
+
+// checkDEKPinned refuses a sink whose data key could be anybody's.
+func checkDEKPinned(env SinkEnvironment) error {
+	c := Check{ID: "sink.dek-pinned", Want: "the SHA-256 of the data key", Got: encodeDigest(env.DEKDigest)}
+	if env.DEKDigest == [32]byte{} {
+		c.Got, c.Err = "none", errUnpinnedDEK
+		c.Remedy = fmt.Sprintf("add the sink %s with DatasinkOptions.DEKDigest, and agree on that document", env.Name)
+	}
+	return check.Denied(fmt.Sprintf("cleanroom: data key of sink %q", env.Name), "the program in the room", []Check{c}, nil)
+}

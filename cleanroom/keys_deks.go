@@ -103,9 +103,6 @@ func planWraps(s *Specification, names []string, policy *skr.ReleasePolicy) ([]*
 		if err == nil {
 			w.pin, err = a.DEKDigest()
 		}
-		if err == nil && isManagedHSM(w.ref.VaultURL) {
-			err = fmt.Errorf("the secret %s: a Managed HSM holds keys only; name a key vault", w.ref)
-		}
 		if err == nil {
 			_, _, err = checkKEK(w.ref.KEK, policy)
 		}

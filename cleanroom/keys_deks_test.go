@@ -170,7 +170,7 @@ func testWrapDEKsRefuses(u *vaultUser) {
 		}), []string{"output", "part"}, deks, policy, "one KEK"},
 		"managed HSM": {changed(func(a *cleanroom.AccessPoint) {
 			a.Protection.EncryptionSecrets.DEK.Secret.BackingResource.Provider.URL = "https://x.managedhsm.azure.net/"
-		}), []string{"output"}, deks, policy, "holds keys only"},
+		}), []string{"output"}, deks, policy, "holds keys and no secrets"},
 		"policy of another service, late": {changed(func(a *cleanroom.AccessPoint) {
 			a.Protection.EncryptionSecrets.KEK.Secret.BackingResource.Provider.Configuration = cleanroom.EncodeConfiguration(map[string]string{"authority": "https://other.attest.azure.net"})
 		}), []string{"part", "output"}, deks, policy, "attestation service"},

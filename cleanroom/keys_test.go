@@ -55,6 +55,7 @@ func TestKeys(t *testing.T) {
 		{"WrapSecret", testWrapSecret},
 		{"WrapSecretRefuses", testWrapSecretRefuses},
 		{"LostAnswers", testLostAnswers},
+		{"Pins", testPins},
 		{"WrapDEKs", testWrapDEKs},
 		{"WrapDEKsRefuses", testWrapDEKsRefuses},
 	} {

@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
@@ -38,8 +37,6 @@ func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.Publi
 	switch {
 	case ref.Version != "":
 		return skr.SecretRef{}, fmt.Errorf("%s: the reference names a version; the vault chooses versions", op)
-	case isManagedHSM(ref.VaultURL):
-		return skr.SecretRef{}, fmt.Errorf("%s: a Managed HSM holds keys only; name a key vault for the secret", op)
 	case pub == nil:
 		return skr.SecretRef{}, fmt.Errorf("%s: no public key; ImportKEK returns it", op)
 	case ref.Digest != [32]byte{}:
@@ -95,9 +92,4 @@ func (s *Specification) accessPointNamed(name string) (*AccessPoint, error) {
 		return a, nil
 	}
 	return s.Sink(name)
-}
-
-// isManagedHSM reports whether the endpoint is one, by its genuine name.
-func isManagedHSM(endpoint string) bool {
-	return strings.HasSuffix(strings.ToLower(endpoint), ".managedhsm.azure.net")
 }

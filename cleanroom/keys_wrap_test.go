@@ -107,7 +107,7 @@ func testWrapSecretRefuses(u *vaultUser) {
 		say   string
 	}{
 		"version":     {change(func(r *skr.SecretRef) { r.Version = "1" }), pub, canary, "names a version"},
-		"managed HSM": {change(func(r *skr.SecretRef) { r.VaultURL = "https://x.ManagedHSM.azure.net" }), pub, canary, "holds keys only"},
+		"managed HSM": {change(func(r *skr.SecretRef) { r.VaultURL = "https://x.ManagedHSM.azure.net" }), pub, canary, "holds keys"},
 		"no key":      {good, nil, canary, "ImportKEK returns it"},
 		"no value":    {good, pub, nil, "empty"},
 		"long value":  {good, pub, bytes.Repeat(canary, 637)[:18457], "18456"},

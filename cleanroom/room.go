@@ -62,6 +62,13 @@ type RoomOptions struct {
 	// nothing special. With sidecars they do not count.
 	DialContext         func(ctx context.Context, network, addr string) (net.Conn, error)
 	GovernanceTransport func(http.RoundTripper) http.RoundTripper
+	// RequirePins refuses what nobody pinned: a password whose reference lacks
+	// the digest of the wrapped value or the version of its KEK
+	// ([skr.SecretRef.CheckPinned]), and a sink whose document lacks the digest
+	// of its data key ([AccessPoint.DEKDigest]). What is pinned is compared in
+	// any case. Without a pin, whoever may write to a party's vault can put a
+	// value in that he knows.
+	RequirePins bool
 	// Database are the options of database connections.
 	Database dbsecret.Options
 	// Logger gets what is logged with [Room.Log] as it happens; nil means text
@@ -108,6 +115,7 @@ type Room struct {
 	getenv      func(string) string
 	azure       azcore.ClientOptions
 	database    dbsecret.Options
+	requirePins bool
 	progress    func(RoomStep)
 
 	governance      governance.Room
@@ -186,6 +194,7 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 		getenv:      opts.Getenv,
 		azure:       transport.Harden(opts.ClientOptions, nil),
 		database:    opts.Database,
+		requirePins: opts.RequirePins,
 		progress:    opts.Progress,
 		stderr:      opts.Logger,
 		lines:       &logBuffer{limit: maxLog},

@@ -136,6 +136,11 @@ type (
 )
 
 func (u steppingUnwrapper) Unwrap(ctx context.Context, ref skr.SecretRef) ([]byte, error) {
+	if u.room.requirePins {
+		if err := ref.CheckPinned(); err != nil {
+			return nil, err
+		}
+	}
 	return u.room.unwrap(ctx, ref, "database password")
 }
 

@@ -98,6 +98,11 @@ func (r *Room) sinkEnvironment(name string) (SinkEnvironment, error) {
 }
 
 func (r *Room) dek(ctx context.Context, env SinkEnvironment) (*datasink.DEK, error) {
+	if r.requirePins {
+		if err := checkDEKPinned(env); err != nil {
+			return nil, err
+		}
+	}
 	raw, err := r.unwrap(ctx, env.DEK, "data key of sink "+env.Name)
 	if err != nil {
 		return nil, err
