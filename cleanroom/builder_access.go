@@ -141,9 +141,9 @@ func (s *Specification) protect(a *AccessPoint, o DatasinkOptions) error {
 		return nil
 	case "":
 		o.Mode = "CPK"
-	case "CPK", "CSE":
+	case "CPK", "CSE", "Sealed":
 	default:
-		return fmt.Errorf("the mode %q is not known; it is CPK, CSE or SSE", o.Mode)
+		return fmt.Errorf("the mode %q is not known; it is CPK, CSE, Sealed or SSE", o.Mode)
 	}
 	if s.kek == nil {
 		return errors.New("the data key needs a KEK; call SetKEK first")

@@ -117,7 +117,7 @@ func TestBuilderRefuses(t *testing.T) {
 		{"no container", "blob container", with(func(o *DatasinkOptions) { o.ContainerURL = "https://a.blob.core.windows.net/" })},
 		{"password in URL", "https URL", with(func(o *DatasinkOptions) { o.ContainerURL = "https://u:p@a.blob.core.windows.net/data" })},
 		{"signature in URL", "https URL", with(func(o *DatasinkOptions) { o.ContainerURL += "?sig=x" })},
-		{"mode", "CPK, CSE or SSE", with(func(o *DatasinkOptions) { o.Mode = "cpk" })},
+		{"mode", "CPK, CSE, Sealed or SSE", with(func(o *DatasinkOptions) { o.Mode = "cpk" })},
 		{"HSM for secrets", "Managed HSM", with(func(o *DatasinkOptions) { o.DEKVaultURL = "https://h.managedhsm.azure.net" })},
 		{"secret name", "127", with(func(o *DatasinkOptions) { o.Datastore = strings.Repeat("a", 120) })},
 		{"subdirectory", "inside", with(func(o *DatasinkOptions) { o.Subdirectory = "../x" })},

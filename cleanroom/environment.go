@@ -233,19 +233,19 @@ func (s SinkEnvironment) Validate() error {
 		return errors.New("clientId and tenantId name the identity that may use the container; both are GUIDs, the tenant's may be its domain name")
 	}
 	switch s.Mode {
-	case "CPK", "CSE":
+	case "CPK", "CSE", "Sealed":
 		if err := s.DEK.Validate(); err != nil {
 			return fmt.Errorf("dek: %w", err)
 		}
 	case "SSE":
 		if s.DEK != (skr.SecretRef{}) {
-			return errors.New("dek: the mode SSE has no data key; remove it, or set the mode CPK or CSE")
+			return errors.New("dek: the mode SSE has no data key; remove it, or set the mode CPK or Sealed")
 		}
 		if s.DEKDigest != [32]byte{} {
-			return errors.New("dekSha256: the mode SSE has no data key that could be pinned; remove it, or set the mode CPK or CSE")
+			return errors.New("dekSha256: the mode SSE has no data key that could be pinned; remove it, or set the mode CPK or Sealed")
 		}
 	default:
-		return fmt.Errorf("mode %q is not known; it is CPK, CSE or SSE", shorten(s.Mode, 20))
+		return fmt.Errorf("mode %q is not known; it is CPK, CSE, Sealed or SSE", shorten(s.Mode, 20))
 	}
 	return nil
 }
@@ -275,7 +275,7 @@ func (a *AccessPoint) SinkEnvironment() (SinkEnvironment, error) {
 		return fail(err)
 	}
 	if mode == "CSE" {
-		return fail(fmt.Errorf("cleanroom: access point %q: the mode CSE is that of the sidecars' mounts; a room program writes CPK or SSE", a.Name))
+		return fail(fmt.Errorf("cleanroom: access point %q: the mode CSE is that of the sidecars' mounts; a room program writes Sealed, CPK or SSE", a.Name))
 	}
 	s := SinkEnvironment{
 		Name: a.Name, ContainerURL: a.ContainerURL(), Mode: mode,

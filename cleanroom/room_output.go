@@ -42,7 +42,7 @@ func (r *Room) output(ctx context.Context, name string) (*datasink.Sink, error) 
 	if err != nil {
 		return nil, err
 	}
-	opts := &datasink.Options{ClientOptions: r.azure, Mode: datasink.Mode(env.Mode)}
+	opts := &datasink.Options{ClientOptions: r.azure, Mode: datasink.Mode(env.Mode), Contract: r.contractID, Datasink: env.Name}
 	if env.DEK != (skr.SecretRef{}) {
 		if opts.DEK, err = r.dek(ctx, env); err != nil {
 			return nil, err

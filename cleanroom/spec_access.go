@@ -87,7 +87,9 @@ func (a *AccessPoint) ContainerURL() string {
 	return strings.TrimSuffix(a.Store.Provider.URL, "/") + "/" + a.Store.Name
 }
 
-// Mode is the encryption mode: CPK, CSE or SSE.
+// Mode is the encryption mode: CPK, CSE or SSE, or Sealed, which is this SDK's
+// own and for rooms and readers that use it: the clean room's mounts do not
+// know it. See package datasink.
 func (a *AccessPoint) Mode() (string, error) {
 	c, err := DecodeConfiguration(a.Protection.Configuration)
 	if err != nil {
@@ -95,7 +97,7 @@ func (a *AccessPoint) Mode() (string, error) {
 	}
 	mode := c["EncryptionMode"]
 	if mode == "" {
-		return "", fmt.Errorf("cleanroom: access point %q: protection.configuration has no EncryptionMode; set it to CPK, CSE or SSE", a.Name)
+		return "", fmt.Errorf("cleanroom: access point %q: protection.configuration has no EncryptionMode; set it to CPK, CSE, Sealed or SSE", a.Name)
 	}
 	return mode, nil
 }

@@ -66,9 +66,9 @@ func (v *validator) protection(path string, a *AccessPoint) {
 			v.fail("InvalidConfiguration", path+".configuration", "the mode SSE has no data key that could be pinned", "leave "+dekDigestConfig+" out")
 		}
 		return
-	case "CPK", "CSE":
+	case "CPK", "CSE", "Sealed":
 	default:
-		v.fail("UnknownEncryptionMode", path+".configuration", fmt.Sprintf("the encryption mode %q is not known", shorten(mode, 40)), "use CPK, CSE or SSE")
+		v.fail("UnknownEncryptionMode", path+".configuration", fmt.Sprintf("the encryption mode %q is not known", shorten(mode, 40)), "use CPK, CSE, Sealed or SSE")
 		return
 	}
 	if id := a.Protection.EncryptionSecretAccessIdentity; id == nil {

@@ -102,7 +102,7 @@ func (s *scenario) consortium(ctx context.Context) error {
 // agreement leads both parties from their documents to an accepted deployment.
 func (s *scenario) agreement(image string) []act {
 	images := []string{"-image-policy", s.path("shared", "image-policy.json")}
-	describe := []string{"-image", image, "describe", "propose"}
+	describe := []string{"-image", image, "-format", s.config.format, "describe", "propose"}
 	if s.db.SSLMode != "verify-full" {
 		describe = append([]string{"-insecure-db-tls"}, describe...)
 	}

@@ -29,6 +29,9 @@ import (
 // denials are the values of -deny.
 var denials = []string{"host-data", "consent", "vote"}
 
+// formats are the values of -format.
+var formats = []string{"sealed", "cpk"}
+
 type config struct {
 	out      string
 	dsn      string
@@ -36,6 +39,7 @@ type config struct {
 	verbose  bool
 	json     bool
 	deny     string
+	format   string
 }
 
 func usagef(format string, a ...any) error {
@@ -116,6 +120,7 @@ func runDemo(ctx context.Context, args []string) error {
 	fs.StringVar(&c.dsn, "dsn", "", "`URL` of a PostgreSQL with a table users(id, first_name, gender, ...); the password comes from PGPASSWORD or PGPASSFILE (default: a temporary server with sample data)")
 	fs.BoolVar(&c.insecure, "insecure-dsn-tls", false, "accept an sslmode below verify-full in -dsn")
 	fs.StringVar(&c.deny, "deny", "", "play a `case` that ends in a denial: "+strings.Join(denials, ", "))
+	fs.StringVar(&c.format, "format", "sealed", "`how` the output is encrypted: "+strings.Join(formats, ", "))
 	fs.BoolVar(&c.verbose, "v", false, "show every HTTP exchange, without its secrets, and count requests")
 	fs.BoolVar(&c.json, "json", false, "print the steps as JSON lines")
 	fs.SetOutput(io.Discard) // what is wrong is told once, by the error
@@ -141,6 +146,8 @@ func runDemo(ctx context.Context, args []string) error {
 		return usagef("unexpected argument %q; -h lists the flags", fs.Arg(0))
 	case c.deny != "" && !slices.Contains(denials, c.deny):
 		return usagef("-deny %q: want one of %s", c.deny, strings.Join(denials, ", "))
+	case !slices.Contains(formats, c.format):
+		return usagef("-format %q: want one of %s", c.format, strings.Join(formats, ", "))
 	case c.insecure && c.dsn == "":
 		return usagef("-insecure-dsn-tls goes with -dsn")
 	}

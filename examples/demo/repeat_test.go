@@ -99,7 +99,13 @@ func (s *scenario) plant(t *testing.T, party, sink, blob string) {
 		t.Fatal(err)
 	}
 	defer dek.Close()
-	to, err := datasink.New(point.ContainerURL(), conn.Credential(), &datasink.Options{ClientOptions: conn.ClientOptions(), Mode: datasink.CPK, DEK: dek})
+	mode, err := point.Mode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := datasink.New(point.ContainerURL(), conn.Credential(), &datasink.Options{
+		ClientOptions: conn.ClientOptions(), Mode: datasink.Mode(mode), DEK: dek, Contract: contractID, Datasink: point.Name,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,27 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestFormats: the output is the same however it was encrypted, and the room
+// says how.
+func TestFormats(t *testing.T) {
+	needDatabase(t)
+	var outputs []string
+	for format, mode := range map[string]string{"sealed": "Sealed", "cpk": "CPK"} {
+		out := t.TempDir()
+		r := runToEnd(t, demo(t, nil, "-format", format, "-out", out))
+		r.want(t, 0, "sink consumer-output is ready, mode "+mode)
+		b, err := os.ReadFile(filepath.Join(out, "output.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		outputs = append(outputs, string(b))
+	}
+	if outputs[0] != outputs[1] {
+		t.Error("two formats give two outputs")
+	}
+	runToEnd(t, demo(t, nil, "-format", "rot13")).want(t, 2)
+}
+
 var row = regexp.MustCompile(`^id: (\d+) firstName: \S.*$`)
 
 func checkRows(t *testing.T, file string, want int) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/examples/internal/party"
 	"github.com/cleanroom-go/sdk/examples/internal/query"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
@@ -17,6 +18,7 @@ type consumer struct {
 	*party.Party
 	partner string
 	weakTLS bool
+	format  string
 }
 
 // Run plays the steps that args name.
@@ -25,6 +27,7 @@ func Run(ctx context.Context, args []string, o *party.Options) error {
 	f := c.Flags()
 	f.StringVar(&c.partner, "partner-tenant", "", "Entra tenant `id` of the publisher")
 	f.BoolVar(&c.weakTLS, "insecure-db-tls", false, "let the query connect to a database whose TLS proves less than verify-full")
+	f.StringVar(&c.format, "format", "sealed", "`how` the output is encrypted: sealed, by the room and for programs with this SDK, or cpk, by the storage service with the key of each request")
 	return c.Run(ctx, args, []party.Step{
 		{Name: "keys", Help: "make the member key and share its certificate", Run: c.MakeKeys},
 		{Name: "found", Help: "activate, open the ledger, let the publisher in, enable the token issuer", Needs: append([]string{"tenant", "partner-tenant"}, party.Ledger...), Run: c.found},
@@ -66,7 +69,11 @@ func (c *consumer) describe(ctx context.Context) error {
 	if err := s.SetKEK(cleanroom.KEKStore{Key: c.KEKName(), VaultURL: c.Vault, AttestationURL: c.Attestation}); err != nil {
 		return err
 	}
-	if err := c.AddSink(ctx, s, query.Output, query.Output, s.AddDatasink); err != nil {
+	mode, ok := map[string]datasink.Mode{"sealed": datasink.Sealed, "cpk": datasink.CPK}[c.format]
+	if !ok {
+		return &party.UsageError{Err: fmt.Errorf("-format %q: want sealed or cpk", c.format)}
+	}
+	if err := c.AddSink(ctx, s, query.Output, query.Output, string(mode), s.AddDatasink); err != nil {
 		return err
 	}
 	if err := s.AddApplication(cleanroom.ApplicationOptions{

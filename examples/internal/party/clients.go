@@ -110,7 +110,7 @@ func (p *Party) DEKs() (*cleanroom.DEKStore, error) { return cleanroom.OpenDEKSt
 // there, and adds the sink to the document with add, one of its verbs. The
 // document pins the key: a room refuses another one that somebody has put into
 // the vault.
-func (p *Party) AddSink(ctx context.Context, s *cleanroom.Specification, name, container string, add func(cleanroom.DatasinkOptions) error) error {
+func (p *Party) AddSink(ctx context.Context, s *cleanroom.Specification, name, container, mode string, add func(cleanroom.DatasinkOptions) error) error {
 	deks, err := p.DEKs()
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (p *Party) AddSink(ctx context.Context, s *cleanroom.Specification, name, c
 		return err
 	}
 	defer dek.Close()
-	o := cleanroom.DatasinkOptions{Name: name, ContainerURL: p.Storage + "/" + container, Identity: p.IdentityName(), DEKDigest: dek.Digest()}
+	o := cleanroom.DatasinkOptions{Name: name, ContainerURL: p.Storage + "/" + container, Identity: p.IdentityName(), Mode: mode, DEKDigest: dek.Digest()}
 	if err := add(o); err != nil {
 		return err
 	}
@@ -155,7 +155,9 @@ func (p *Party) Sink(s *cleanroom.Specification, name string) (*datasink.Sink, e
 		return nil, err
 	}
 	defer dek.Close() // the sink has its own copy
-	return p.sink(point.ContainerURL(), &datasink.Options{Mode: datasink.Mode(mode), DEK: dek})
+	return p.sink(point.ContainerURL(), &datasink.Options{
+		Mode: datasink.Mode(mode), DEK: dek, Contract: p.ContractID, Datasink: name, Progress: progress(p.options.Stderr),
+	})
 }
 
 // WebSink opens the container behind the party's static website.

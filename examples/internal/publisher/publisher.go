@@ -64,7 +64,7 @@ func (p *publisher) describe(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.AddSink(ctx, s, cleanroom.ApplicationTelemetry, "publisher-logs", s.SetLogging); err != nil {
+	if err := p.AddSink(ctx, s, cleanroom.ApplicationTelemetry, "publisher-logs", "", s.SetLogging); err != nil {
 		return err
 	}
 	if err := p.WriteDocument(s); err != nil {
