@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -25,15 +26,18 @@ type AssertionCredentialOptions struct{ azcore.ClientOptions }
 // NewAssertionCredential makes the credential of an identity that trusts a
 // foreign token issuer (workload identity federation): assertion yields a token
 // of that issuer, which is exchanged at Microsoft Entra for access tokens.
-// Access tokens are reused until shortly before they expire, so assertion is
-// called about once an hour and scope.
+// assertion is called for each exchange, and there is one exchange an hour and
+// audience: access tokens are kept until five minutes before they expire, or
+// until the service wants them renewed, and callers who come meanwhile wait for
+// the same exchange, each no longer than its own context lets it. If a renewal
+// fails, the kept token serves while it lasts.
 //
 // The assertion goes to the authority of ClientOptions.Cloud, zero meaning the
 // public one; the environment variable AZURE_AUTHORITY_HOST counts for nothing.
 //
 // If Entra does not accept the assertion, GetToken's error is a [*DeniedError]
 // that names which of issuer, subject and audience no federated credential of
-// the identity has.
+// the identity has, around a [*FederationError] with all that was sent.
 func NewAssertionCredential(tenantID, clientID string, assertion func(context.Context) (string, error), opts *AssertionCredentialOptions) (azcore.TokenCredential, error) {
 	if assertion == nil {
 		return nil, errors.New("skr: assertion credential: no assertion function")
@@ -49,7 +53,7 @@ func NewAssertionCredential(tenantID, clientID string, assertion func(context.Co
 		// Left zero, the environment would say who gets the assertion.
 		o.Cloud = cloud.AzurePublic
 	}
-	c := &assertionCredential{tenantID: tenantID, clientID: clientID, assertion: assertion}
+	c := &assertionCredential{tenantID: tenantID, clientID: clientID, assertion: assertion, now: time.Now, scopes: map[string]*scopeTokens{}}
 	inner, err := azidentity.NewClientAssertionCredential(tenantID, clientID, c.assert, &azidentity.ClientAssertionCredentialOptions{
 		ClientOptions: o,
 	})
@@ -64,9 +68,11 @@ type assertionCredential struct {
 	tenantID, clientID string
 	assertion          func(context.Context) (string, error)
 	inner              azcore.TokenCredential
+	now                func() time.Time
 
-	mu   sync.Mutex
-	last assertionClaims // what the last assertion said, for explanations
+	mu     sync.Mutex
+	scopes map[string]*scopeTokens
+	last   assertionClaims // what the last assertion said, for explanations
 }
 
 // assertionClaims are public: they name who asks, and for what.
@@ -101,18 +107,48 @@ func readAssertion(token string) (claims assertionClaims) {
 	return claims
 }
 
+func (c *assertionCredential) scope(o policy.TokenRequestOptions) *scopeTokens {
+	id := fmt.Sprint(strings.Join(o.Scopes, " "), "\x00", o.TenantID, "\x00", o.EnableCAE)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.scopes[id]
+	if s == nil {
+		s = &scopeTokens{turn: make(chan struct{}, 1)}
+		c.scopes[id] = s
+	}
+	return s
+}
+
 // GetToken implements azcore.TokenCredential.
 func (c *assertionCredential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, err := c.inner.GetToken(ctx, o)
-	if err == nil {
-		return token, nil
-	}
 	op := fmt.Sprintf("skr: token of client %s in tenant %s for %s", c.clientID, c.tenantID, strings.Join(o.Scopes, " "))
+	s := c.scope(o)
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return azcore.AccessToken{}, fmt.Errorf("%s: %w", op, context.Cause(ctx))
+	}
+	// Claims are what a service wants besides after it refused a kept token.
+	if o.Claims == "" && c.now().Before(s.token.RefreshOn) {
+		return s.token, nil
+	}
+	fresh, err := c.inner.GetToken(ctx, o)
+	if err == nil {
+		if latest := fresh.ExpiresOn.Add(-tokenRenewal); fresh.RefreshOn.IsZero() || latest.Before(fresh.RefreshOn) {
+			fresh.RefreshOn = latest
+		}
+		s.token = fresh
+		return fresh, nil
+	}
+	if o.Claims == "" && ctx.Err() == nil && c.now().Before(s.token.ExpiresOn.Add(-tokenMargin)) {
+		return s.token, nil
+	}
 	c.mu.Lock()
 	last := c.last
 	c.mu.Unlock()
 	if checks := explainFederation(err, c.clientID, last); checks != nil {
-		return azcore.AccessToken{}, check.Denied(op, "Microsoft Entra", checks, err)
+		return azcore.AccessToken{}, check.Denied(op, "Microsoft Entra", checks, c.federationError(err, last))
 	}
 	return azcore.AccessToken{}, fmt.Errorf("%s: %w", op, err)
 }
@@ -122,15 +158,15 @@ func (c *assertionCredential) GetToken(ctx context.Context, o policy.TokenReques
 func explainFederation(err error, clientID string, last assertionClaims) []Check {
 	subject := Check{
 		ID: "federation.subject", Want: "the subject of a federated credential of client " + clientID, Got: orAbsent(last.Subject),
-		Remedy: "add a federated credential with this issuer and subject to the identity; the subject is the contract id; a new one acts after about a minute",
+		Remedy: "add a federated credential with this issuer and subject to the identity; the subject is the contract id; " + remedyWait,
 	}
 	issuer := Check{
 		ID: "federation.issuer", Want: "the issuer of a federated credential of client " + clientID, Got: orAbsent(last.Issuer),
-		Remedy: "set the governance service's issuer URL to the one in the identity's federated credential, without a trailing slash on either",
+		Remedy: "set the governance service's issuer URL to the one in the identity's federated credential, without a trailing slash on either; " + remedyWait,
 	}
 	audience := Check{
 		ID: "federation.audience", Want: "api://AzureADTokenExchange", Got: orAbsent(textOf(last.Audience)),
-		Remedy: "ask the issuer for the audience that the federated credential names",
+		Remedy: "ask the issuer for the audience that the federated credential names; " + remedyWait,
 	}
 	signature := Check{
 		ID: "federation.signature", Want: "a signature that verifies with the issuer's published keys", Got: "refused",
@@ -140,9 +176,22 @@ func explainFederation(err error, clientID string, last assertionClaims) []Check
 		ID: "federation.tenant", Want: "a tenant that exists", Got: "unknown",
 		Remedy: "give the id of the identity's tenant",
 	}
+	documents := Check{
+		ID: "federation.documents", Want: "a discovery document and keys below " + issuer.Got, Got: "none that Microsoft Entra could read",
+		Remedy: "publish both where the public internet can read them, and check that the storage account admits anonymous reads",
+	}
+	lifetime := Check{
+		ID: "federation.time", Want: "an assertion that is valid now", Got: "one that is not",
+		Remedy: "set the clocks of the governance service's nodes and of this machine, and make a fresh assertion for each exchange",
+	}
+	client := Check{
+		ID: "federation.client", Want: "an identity of this client id in the tenant", Got: "unknown: " + clientID,
+		Remedy: "give the client id of the managed identity, not its object id, and the tenant in which it is; " + remedyWait,
+	}
 	byCode := map[int]*Check{
 		70021: &subject, 700213: &subject, 700211: &issuer, 700212: &audience,
 		50027: &signature, 700027: &signature, 90002: &tenant,
+		50166: &documents, 700024: &lifetime, 700016: &client,
 	}
 	for _, code := range entraCodes(err) {
 		if c := byCode[code]; c != nil {

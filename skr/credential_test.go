@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -218,5 +219,82 @@ func TestAssertionCredentialErrors(t *testing.T) {
 		if c := readAssertion(bad); c.Subject != "" {
 			t.Errorf("%q: %+v", bad, c)
 		}
+	}
+}
+
+// fakeEntra is what lies below the cache: time is the test's.
+type fakeEntra struct {
+	asked  int
+	err    error
+	expire time.Time
+	enter  chan struct{} // if set, each call waits for it
+}
+
+func (f *fakeEntra) GetToken(ctx context.Context, _ policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	f.asked++
+	if f.enter != nil {
+		select {
+		case <-f.enter:
+		case <-ctx.Done():
+			return azcore.AccessToken{}, ctx.Err()
+		}
+	}
+	return azcore.AccessToken{Token: fmt.Sprint("token-", f.asked), ExpiresOn: f.expire}, f.err
+}
+
+func TestAssertionCredentialRenews(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	below := &fakeEntra{expire: now.Add(time.Hour)}
+	c := &assertionCredential{tenantID: tenantID, clientID: clientID, inner: below, now: func() time.Time { return now }, scopes: map[string]*scopeTokens{}}
+	start := now
+	for _, step := range []struct {
+		after time.Duration
+		err   error
+		want  string // empty: an error
+		asked int
+	}{
+		{0, nil, "token-1", 1},
+		{54 * time.Minute, nil, "token-1", 1},
+		{55 * time.Minute, errors.New("down"), "token-1", 2}, // due, and it still lasts
+		{56 * time.Minute, nil, "token-3", 3},
+		{60 * time.Minute, errors.New("down"), "", 4},
+	} {
+		now, below.err = start.Add(step.after), step.err
+		token, err := c.GetToken(context.Background(), vaultScope)
+		if token.Token != step.want || (err == nil) != (step.want != "") || below.asked != step.asked {
+			t.Errorf("after %v: %q after %d exchanges, %v", step.after, token.Token, below.asked, err)
+		}
+	}
+	// A service that wants more than the kept token gets another.
+	now, below.err = start, nil
+	want := vaultScope
+	want.Claims = `{"access_token":{}}`
+	if token, err := c.GetToken(context.Background(), want); err != nil || token.Token != "token-5" {
+		t.Errorf("with claims: %q, %v", token.Token, err)
+	}
+}
+
+// Who waits for another's exchange waits by his own context.
+func TestAssertionCredentialWaits(t *testing.T) {
+	below := &fakeEntra{expire: time.Now().Add(time.Hour), enter: make(chan struct{})}
+	c := &assertionCredential{tenantID: tenantID, clientID: clientID, inner: below, now: time.Now, scopes: map[string]*scopeTokens{}}
+	done := make(chan error)
+	go func() {
+		_, err := c.GetToken(context.Background(), vaultScope)
+		done <- err
+	}()
+	below.enter <- struct{}{} // the first one is inside
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	c.scope(vaultScope).turn <- struct{}{} // after the first one, nobody else
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.GetToken(cancelled, vaultScope); !errors.Is(err, context.Canceled) {
+		t.Errorf("waited: %v", err)
+	}
+	<-c.scope(vaultScope).turn
+	if token, err := c.GetToken(context.Background(), vaultScope); err != nil || token.Token != "token-1" || below.asked != 1 {
+		t.Errorf("%q after %d, %v", token.Token, below.asked, err)
 	}
 }
