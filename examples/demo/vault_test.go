@@ -21,7 +21,7 @@ import (
 func prepared(t *testing.T) *scenario {
 	t.Helper()
 	needDatabase(t)
-	s, err := newScenario(config{out: t.TempDir()})
+	s, err := newScenario(config{out: t.TempDir(), format: formats[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
