@@ -1,6 +1,8 @@
 package cleanroom
 
 import (
+	"crypto/rsa"
+	"encoding/base64"
 	"time"
 
 	"github.com/cleanroom-go/sdk/datasink"
@@ -11,3 +13,13 @@ func SetExportTimeout(r *Room, d time.Duration) { r.exportTimeout = d }
 
 // KeepSink stores a sink as Output does at its end.
 func KeepSink(r *Room, name string, s *datasink.Sink) (*datasink.Sink, error) { return r.keep(name, s) }
+
+// JWKNumbers are the members of an import, base64 as they are sent.
+func JWKNumbers(key *rsa.PrivateKey) map[string]any {
+	jwk := privateJWK(key)
+	numbers := map[string]any{}
+	for name, b := range map[string][]byte{"n": jwk.N, "e": jwk.E, "d": jwk.D, "p": jwk.P, "q": jwk.Q, "dp": jwk.DP, "dq": jwk.DQ, "qi": jwk.QI} {
+		numbers[name] = base64.RawURLEncoding.EncodeToString(b)
+	}
+	return numbers
+}

@@ -56,6 +56,9 @@ func TestKeys(t *testing.T) {
 		{"WrapSecretRefuses", testWrapSecretRefuses},
 		{"LostAnswers", testLostAnswers},
 		{"Pins", testPins},
+		{"ManagedHSM", testManagedHSM},
+		{"GenuineRequests", testGenuineRequests},
+		{"GenuineSteps", testGenuineSteps},
 		{"WrapDEKs", testWrapDEKs},
 		{"WrapDEKsRefuses", testWrapDEKsRefuses},
 	} {
