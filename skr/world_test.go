@@ -62,6 +62,8 @@ type world struct {
 	// hooks, all optional
 	intercept   func(w http.ResponseWriter, r *http.Request) bool
 	editToken   func(header, claims object)
+	rawToken    func(string) string
+	rawRelease  func(string) string
 	editRelease func(header, payload, keyHSM object)
 }
 
@@ -259,7 +261,11 @@ func (w *world) attest(rw http.ResponseWriter, r *http.Request) {
 	if w.editToken != nil {
 		w.editToken(header, claims)
 	}
-	reply(rw, 200, object{"token": signJWS(header, claims, w.maaKey)})
+	token := signJWS(header, claims, w.maaKey)
+	if w.rawToken != nil {
+		token = w.rawToken(token)
+	}
+	reply(rw, 200, object{"token": token})
 }
 
 func padded(s string) []byte {
@@ -336,7 +342,11 @@ func (w *world) release(rw http.ResponseWriter, r *http.Request, kid string) {
 	}
 	transfer := claims[claimRuntime].(object)["keys"].([]any)[0].(object)
 	header, payload, keyHSM := w.response(kid, req.Enc, req.Nonce, transfer)
-	reply(rw, 200, object{"value": w.sealResponse(header, payload, keyHSM)})
+	value := w.sealResponse(header, payload, keyHSM)
+	if w.rawRelease != nil {
+		value = w.rawRelease(value)
+	}
+	reply(rw, 200, object{"value": value})
 }
 
 func (w *world) verifyToken(raw string) (Claims, bool) {
