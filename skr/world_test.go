@@ -59,6 +59,7 @@ type world struct {
 	mu       sync.Mutex
 	requests []string // "METHOD host/path"
 	secrets  map[string]string
+	transfer *rsa.PublicKey // of the last release
 	// hooks, all optional
 	intercept   func(w http.ResponseWriter, r *http.Request) bool
 	editToken   func(header, claims object)
@@ -368,6 +369,7 @@ func (w *world) verifyToken(raw string) (Claims, bool) {
 func (w *world) response(kid, enc, nonce string, transfer object) (header, payload, keyHSM object) {
 	modulus, _ := base64.RawURLEncoding.DecodeString(transfer["n"].(string))
 	pub := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: 65537}
+	w.transfer = pub
 	plain, err := x509.MarshalPKCS8PrivateKey(w.kek)
 	if err != nil {
 		panic(err)

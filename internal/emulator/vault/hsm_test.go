@@ -239,3 +239,27 @@ func TestHSMChallenge(t *testing.T) {
 		t.Errorf("%d tokens were sent to a host that asked for another resource", asked)
 	}
 }
+
+// A redirect would carry token and attestation to another host.
+func TestHSMRedirects(t *testing.T) {
+	for _, status := range []int{302, 307, 308} {
+		h := newHSM(t)
+		elsewhere := 0
+		h.network.Handle("*.managedhsm.azure.net", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasPrefix(r.Host, "evil."):
+				elsewhere++
+			case r.Header.Get("Authorization") == "":
+				h.server.ServeHTTP(w, r) // the challenge
+			default:
+				http.Redirect(w, r, "https://evil.managedhsm.azure.net"+r.URL.Path, status)
+			}
+		}))
+		if _, err := h.releaser(t).Release(context.Background(), ref("kek"), h.roomCredential); err == nil {
+			t.Errorf("%d: no error", status)
+		}
+		if elsewhere != 0 {
+			t.Errorf("%d: the other host got %d requests", status, elsewhere)
+		}
+	}
+}
