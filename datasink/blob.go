@@ -235,61 +235,6 @@ func listed(found *container.BlobItem) (Item, error) {
 	return item, nil
 }
 
-// ReadRange goes on where a broken body ended, a few times. The Azure SDK
-// retries requests, not bodies.
-func (b *blobBackend) ReadRange(ctx context.Context, name, etag string, p []byte, off int64) error {
-	const attempts = 4
-	for try := 1; ; try++ {
-		n, err := b.readOnce(ctx, name, etag, p, off)
-		if err == nil {
-			return nil
-		}
-		var response *azcore.ResponseError
-		if !errors.Is(err, errBody) || errors.As(err, &response) || ctx.Err() != nil || try == attempts {
-			return err
-		}
-		p, off = p[n:], off+int64(n)
-	}
-}
-
-// errBody marks an answer whose head was right and whose body ended early.
-var errBody = errors.New("the answer broke off")
-
-func (b *blobBackend) readOnce(ctx context.Context, name, etag string, p []byte, off int64) (int, error) {
-	key, err := b.key.info()
-	if err != nil {
-		return 0, err
-	}
-	tag := azcore.ETag(etag)
-	answer, err := b.client.NewBlobClient(name).DownloadStream(ctx, &blob.DownloadStreamOptions{
-		Range:            blob.HTTPRange{Offset: off, Count: int64(len(p))},
-		CPKInfo:          key,
-		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &tag}},
-	})
-	if err != nil {
-		err = classify(err)
-		if errors.Is(err, errPrecondition) || errors.Is(err, fs.ErrNotExist) {
-			return 0, &kinded{ErrChanged, err}
-		}
-		return 0, err
-	}
-	defer answer.Body.Close()
-	if err := b.key.confirm(answer.EncryptionKeySHA256, answer.IsServerEncrypted); err != nil {
-		return 0, err
-	}
-	if err := checkRange(answer.ContentRange, answer.ContentLength, off, int64(len(p))); err != nil {
-		return 0, err
-	}
-	n, err := io.ReadFull(answer.Body, p)
-	if err != nil {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return n, &kinded{errBody, err}
-	}
-	return n, nil
-}
-
 // checkRange refuses an answer to another question than the one asked.
 func checkRange(got *string, length *int64, off, n int64) error {
 	want := fmt.Sprintf("bytes %d-%d/", off, off+n-1)
