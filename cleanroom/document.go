@@ -81,17 +81,29 @@ func (e *DocumentError) Error() string {
 // missing field and a second document are refused with line and column. The
 // error is a [*DocumentError].
 func ParseSpecification(b []byte) (*Specification, error) {
-	node, err := parseYAML(b)
-	if err != nil {
+	return parseSpecification(b, G2)
+}
+
+func parseSpecification(b []byte, g Generation) (*Specification, error) {
+	s := &Specification{Generation: g}
+	if err := parseDocument(b, g, s); err != nil {
 		return nil, err
 	}
-	s := new(Specification)
-	d := decoder{}
-	d.decode(node, s)
-	if len(d.problems) > 0 {
-		return nil, &DocumentError{Problems: d.problems}
-	}
 	return s, nil
+}
+
+// parseDocument reads a document of any kind.
+func parseDocument(b []byte, g Generation, to any) error {
+	node, err := parseYAML(b)
+	if err != nil {
+		return err
+	}
+	d := decoder{generation: g}
+	d.decode(node, to)
+	if len(d.problems) > 0 {
+		return &DocumentError{Problems: d.problems}
+	}
+	return nil
 }
 
 // parseYAML gives the one document of the text as nodes.

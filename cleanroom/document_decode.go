@@ -26,7 +26,8 @@ type union interface {
 
 // decoder reads nodes into values by their field tags and collects problems.
 type decoder struct {
-	problems []Problem
+	generation Generation
+	problems   []Problem
 	// nodes and bytes are what was visited so far, each alias counting as what
 	// it names: aliases of aliases make a document that is short on paper.
 	nodes, bytes int
@@ -119,8 +120,8 @@ func (d *decoder) inner(n *yaml.Node, v reflect.Value, path string) {
 		return
 	case enumeration:
 		if s, ok := d.text(n, path); ok {
-			if !contains(to.values(), s) {
-				d.problem(n, path, "%q is not a known value; %s", shorten(s, 80), suggestion(s, to.values()))
+			if known := valuesIn(to, d.generation); !contains(known, s) {
+				d.problem(n, path, "%q is not a known value; %s", shorten(s, 80), suggestion(s, known))
 			}
 			v.SetString(s)
 		}
@@ -198,19 +199,29 @@ func (d *decoder) mapping(n *yaml.Node, path string, f func(key *yaml.Node, valu
 }
 
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
-	fields := fieldsOf(v.Type())
+	fields := fieldsOf(v.Type(), d.generation)
 	present := make(map[string]bool, len(fields))
 	ok := d.mapping(n, path, func(key, value *yaml.Node) {
 		f := fieldNamed(fields, key.Value)
+		if f == nil && fieldNamed(fieldsOf(v.Type(), anyGeneration), key.Value) != nil {
+			d.problem(key, path, "the key %q is of another generation than %s, whose tools would drop it; read the document with %s", key.Value, d.generation, d.generation.otherReader())
+			return
+		}
 		if f == nil {
 			d.problem(key, path, "unknown key %q; %s", shorten(key.Value, 80), suggestion(key.Value, fieldNames(fields)))
 			return
 		}
 		present[f.name] = true
 		target := v.Field(f.index)
-		if isNull(value) && !f.required {
-			target.SetZero()
-			return
+		if isNull(value) {
+			if !f.required {
+				target.SetZero()
+				return
+			}
+			if target.Kind() == reflect.Pointer {
+				d.problem(value, join(path, f.name), "is null, must be a map")
+				return
+			}
 		}
 		d.value(value, target, join(path, f.name))
 	})

@@ -19,7 +19,7 @@ func (s *Specification) Encode() ([]byte, error) {
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
 	enc.CompactSeqIndent()
-	if err := enc.Encode(encodeNode(reflect.ValueOf(s))); err != nil {
+	if err := enc.Encode(encoder{s.Generation}.node(reflect.ValueOf(s))); err != nil {
 		return nil, fmt.Errorf("cleanroom: write specification: %w", err)
 	}
 	if err := enc.Close(); err != nil {
@@ -34,8 +34,14 @@ func (s *Specification) Encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// encodeNode writes the value that v points to, or null.
-func encodeNode(v reflect.Value) *yaml.Node {
+// encodeNode writes the value that v points to, or null, with the fields of all
+// forms of the document: for comparing.
+func encodeNode(v reflect.Value) *yaml.Node { return encoder{anyGeneration}.node(v) }
+
+// encoder writes one form.
+type encoder struct{ generation Generation }
+
+func (e encoder) node(v reflect.Value) *yaml.Node {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return scalar("!!null", "null")
@@ -44,17 +50,17 @@ func encodeNode(v reflect.Value) *yaml.Node {
 		case orderedMap:
 			return encodePairs(to.pairs())
 		case union:
-			return encodeNode(reflect.ValueOf(to.wire()))
+			return e.node(reflect.ValueOf(to.wire()))
 		}
 		v = v.Elem()
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		return encodeStruct(v)
+		return e.structure(v)
 	case reflect.Slice:
 		n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
 		for i := range v.Len() {
-			n.Content = append(n.Content, encodeNode(v.Index(i).Addr()))
+			n.Content = append(n.Content, e.node(v.Index(i).Addr()))
 		}
 		if v.Len() == 0 {
 			n.Style = yaml.FlowStyle
@@ -69,17 +75,17 @@ func encodeNode(v reflect.Value) *yaml.Node {
 	case reflect.Float64:
 		return scalar("!!float", formatAmount(v.Float()))
 	case reflect.Pointer:
-		return encodeNode(v)
+		return e.node(v)
 	default:
 		panic("cleanroom: internal error: a document field of kind " + v.Kind().String())
 	}
 }
 
-func encodeStruct(v reflect.Value) *yaml.Node {
+func (e encoder) structure(v reflect.Value) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	for _, f := range fieldsOf(v.Type()) {
+	for _, f := range fieldsOf(v.Type(), e.generation) {
 		value := v.Field(f.index)
-		item := encodeNode(value.Addr())
+		item := e.node(value.Addr())
 		if value.Kind() == reflect.Slice && value.IsNil() && !f.required {
 			item = scalar("!!null", "null")
 		}

@@ -15,12 +15,19 @@ type field struct {
 	required bool
 }
 
-var fieldCache sync.Map // of reflect.Type to []field
+type fieldsKey struct {
+	of reflect.Type
+	in Generation
+}
 
-// fieldsOf returns the fields of a struct in the order in which they are
-// written: by name.
-func fieldsOf(t reflect.Type) []field {
-	if cached, ok := fieldCache.Load(t); ok {
+var fieldCache sync.Map // of fieldsKey to []field
+
+// fieldsOf returns the fields that a struct has in a form, in the order in
+// which they are written: by name. The options of a tag are required,
+// required-g1, and g1 or g2 for a field of that form alone.
+func fieldsOf(t reflect.Type, g Generation) []field {
+	key := fieldsKey{t, g}
+	if cached, ok := fieldCache.Load(key); ok {
 		return cached.([]field)
 	}
 	var fields []field
@@ -29,11 +36,24 @@ func fieldsOf(t reflect.Type) []field {
 		if !ok {
 			continue
 		}
-		name, option, _ := strings.Cut(tag, ",")
-		fields = append(fields, field{name: name, index: i, required: option == "required"})
+		name, options, _ := strings.Cut(tag, ",")
+		f, only := field{name: name, index: i}, ""
+		for option := range strings.SplitSeq(options, ",") {
+			switch option {
+			case "required":
+				f.required = true
+			case "required-g1":
+				f.required = g == G1
+			default:
+				only = option
+			}
+		}
+		if g.has(only) {
+			fields = append(fields, f)
+		}
 	}
 	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
-	fieldCache.Store(t, fields)
+	fieldCache.Store(key, fields)
 	return fields
 }
 

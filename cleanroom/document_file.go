@@ -9,20 +9,49 @@ import (
 
 // ReadSpecification reads the document in a file; see [ParseSpecification].
 func ReadSpecification(file string) (*Specification, error) {
-	f, err := os.Open(file)
+	return readSpecification(file, G2)
+}
+
+func readSpecification(file string, g Generation) (*Specification, error) {
+	b, err := readWhole(file)
 	if err != nil {
 		return nil, fmt.Errorf("cleanroom: read specification: %w", err)
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, MaxDocumentSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("cleanroom: read specification %s: %w", file, err)
-	}
-	s, err := ParseSpecification(b)
+	s, err := parseSpecification(b, g)
 	if err != nil {
 		return nil, named(err, file)
 	}
 	return s, nil
+}
+
+// betweenStats is where a test changes the file.
+var betweenStats = func() {}
+
+// readWhole reads a file that nobody writes meanwhile: half a document can be
+// a whole one that says something else.
+func readWhole(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	before, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, MaxDocumentSize+1))
+	if err != nil {
+		return nil, err
+	}
+	betweenStats()
+	after, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if before.Mode().IsRegular() && (before.Size() != after.Size() || !before.ModTime().Equal(after.ModTime())) {
+		return nil, fmt.Errorf("%s was written to while it was read; read it again, and have its writer replace it in one step", file)
+	}
+	return b, nil
 }
 
 // WriteFile writes the document to a file in one step: a reader, or a crash,

@@ -69,6 +69,9 @@ func generate(s *Specification, opts *GenerateOptions) (*Deployment, error) {
 	if s == nil {
 		return nil, errors.New("there is no specification; merge the documents of the parties")
 	}
+	if s.Generation != G2 {
+		return nil, fmt.Errorf("the document is of generation %s; upgrade it", s.Generation)
+	}
 	if _, err := s.Validate(&ValidateOptions{Limits: opts.Limits}); err != nil {
 		return nil, err
 	}

@@ -45,6 +45,11 @@ func Merge(base *Specification, others ...*Specification) (*Specification, error
 		if s == nil {
 			return nil, fmt.Errorf("cleanroom: merge specifications: document %d is nil", i)
 		}
+		if i == 0 {
+			merged.Generation = s.Generation
+		} else if s.Generation != merged.Generation {
+			return nil, fmt.Errorf("cleanroom: merge specifications: document %d is of generation %s, those before it are of %s; upgrade the older", i, s.Generation, merged.Generation)
+		}
 		m.document = i
 		m.structure(reflect.ValueOf(merged).Elem(), reflect.ValueOf(s.clone()).Elem(), "")
 	}
@@ -61,7 +66,7 @@ type merger struct {
 
 // structure merges the fields of a document's object.
 func (m *merger) structure(to, from reflect.Value, path string) {
-	for _, f := range fieldsOf(to.Type()) {
+	for _, f := range fieldsOf(to.Type(), anyGeneration) {
 		m.value(to.Field(f.index), from.Field(f.index), join(path, f.name))
 	}
 }

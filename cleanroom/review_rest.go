@@ -89,7 +89,7 @@ func remainder(whole, part reflect.Value, path string, added func(path string)) 
 			}
 			return rest
 		}
-		for _, f := range fieldsOf(whole.Type()) {
+		for _, f := range fieldsOf(whole.Type(), anyGeneration) {
 			rest.Field(f.index).Set(remainder(whole.Field(f.index), part.Field(f.index), join(path, f.name), added))
 		}
 	default:

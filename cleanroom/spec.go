@@ -1,15 +1,18 @@
 package cleanroom
 
 // Specification is the document of a collaboration in the form of release
-// 8.0.0 of the reference tools: who may act, where data lies, how it is
+// 8.0.0 of the reference tools, or of 1.0.0 ([G1]): who may act, where data lies, how it is
 // protected, which applications run and what they may reach. It holds names,
 // addresses and identifiers, never a secret.
 //
 // The fields have the names of the document. A pointer is a value that may be
 // null; the four lists are always written.
 type Specification struct {
-	// Sandbox is null in documents of this generation; the value None is
-	// read and then refused by [Specification.Validate].
+	// Generation is the form in which the document is written: zero is [G2].
+	Generation Generation
+	// Sandbox is null in documents of G2; the value None is read there and
+	// then refused by [Specification.Validate]. In [G1] null means that there
+	// is a sandbox, which closes the network.
 	Sandbox *SandboxSettings `yaml:"sandbox"`
 	// Identities are who the room can be towards Azure.
 	Identities []Identity `yaml:"identities,required"`
@@ -19,8 +22,10 @@ type Specification struct {
 	Datasinks []AccessPoint `yaml:"datasinks,required"`
 	// Applications are the containers that see data.
 	Applications []Application `yaml:"applications,required"`
-	// Network is what may be reached; null means nothing.
-	Network *NetworkSettings `yaml:"network"`
+	// ApplicationEndpoints are the ports that [G1] opens to inbound traffic.
+	ApplicationEndpoints []ApplicationEndpoint `yaml:"applicationEndpoints,g1"`
+	// Network is what may be reached in [G2]; null means nothing.
+	Network *NetworkSettings `yaml:"network,g2"`
 	// Governance says which telemetry is collected, and where.
 	Governance *GovernanceSettings `yaml:"governance"`
 

@@ -15,11 +15,11 @@ type AccessPoint struct {
 	// Path is always empty in documents of this generation.
 	Path string `yaml:"path,required"`
 	// Subdirectory restricts the access point to a part of the container.
-	Subdirectory string `yaml:"subdirectory"`
+	Subdirectory string `yaml:"subdirectory,g2"`
 	// Store is the container; its ID is the name of the data store.
 	Store Resource `yaml:"store,required"`
 	// Identity has access to the container: a full copy.
-	Identity   *Identity            `yaml:"identity"`
+	Identity   *Identity            `yaml:"identity,required-g1"`
 	Protection PrivacyProxySettings `yaml:"protection,required"`
 }
 
@@ -39,7 +39,7 @@ type PrivacyProxySettings struct {
 // EncryptionSecrets are the keys of an access point.
 type EncryptionSecrets struct {
 	DEK EncryptionSecret  `yaml:"dek,required"`
-	KEK *EncryptionSecret `yaml:"kek"`
+	KEK *EncryptionSecret `yaml:"kek,required-g1"`
 }
 
 // EncryptionSecret is one of them.

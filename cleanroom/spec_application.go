@@ -6,17 +6,18 @@ import "strconv"
 type Application struct {
 	Name  string `yaml:"name,required"`
 	Image Image  `yaml:"image,required"`
-	// StartType is Auto or Manual.
-	StartType StartType `yaml:"startType,required"`
+	// StartType is Auto or Manual; [G1] has none.
+	StartType StartType `yaml:"startType,required,g2"`
 	// Command replaces the image's own; empty keeps it.
 	Command []string `yaml:"command,required"`
 	// EnvironmentVariables keep their order: it is part of the policy that
 	// is generated from the document.
 	EnvironmentVariables Environment `yaml:"environmentVariables,required"`
 	// Datasources and Datasinks are what the application uses, by the name
-	// of the access point and the path under which it is seen.
-	Datasources     Mounts          `yaml:"datasources"`
-	Datasinks       Mounts          `yaml:"datasinks"`
+	// of the access point and the path under which it is seen. [G1] has them
+	// in RuntimeSettings.Mounts.
+	Datasources     Mounts          `yaml:"datasources,g2"`
+	Datasinks       Mounts          `yaml:"datasinks,g2"`
 	RuntimeSettings RuntimeSettings `yaml:"runtimeSettings,required"`
 }
 
@@ -139,6 +140,9 @@ func (p *PolicyBody) take(form any) {
 
 // RuntimeSettings are ports and resources of an application.
 type RuntimeSettings struct {
+	// Mounts are the access points that an application of [G1] uses: the name
+	// has the prefix "src=" and the path the prefix "dst=", as in the document.
+	Mounts   Mounts    `yaml:"mounts,required,g1"`
 	Ports    []int     `yaml:"ports,required"`
 	Resource Resources `yaml:"resource,required"`
 }

@@ -81,11 +81,19 @@ func (s *Specification) Validate(opts *ValidateOptions) ([]Issue, error) {
 		sinkFor:     byName(s.Datasinks, accessPointName),
 		storeOf:     map[string]string{},
 	}
-	v.sandbox()
+	if s.Generation == G1 {
+		v.sandboxG1()
+	} else {
+		v.sandbox()
+	}
 	v.identities()
 	v.accessPoints()
 	v.applications()
-	v.network()
+	if s.Generation == G1 {
+		v.endpoints()
+	} else {
+		v.network()
+	}
 	v.telemetry()
 	v.limits(opts.Limits)
 	var failed []Issue

@@ -15,12 +15,17 @@ func (v *validator) applications() {
 		v.name(path, a.Name, seen, checkName)
 		v.image(path+".image.executable", a)
 		v.environment(path+".environmentVariables", a.EnvironmentVariables)
-		v.mounts(path+".datasources", "DataStoreNotFound", "datasource", a.Datasources, v.sourceFor)
-		v.mounts(path+".datasinks", "DatasinkNotFound", "datasink", a.Datasinks, v.sinkFor)
-		if err := checkMounts(a.Datasources, a.Datasinks); err != nil {
-			v.fail("InvalidMount", path, err.Error(), "give each access point a path of its own")
+		if v.spec.Generation == G1 {
+			v.mountsG1(path+".runtimeSettings.mounts", a.RuntimeSettings.Mounts)
+			v.portsG1(path+".runtimeSettings.ports", a.RuntimeSettings.Ports)
+		} else {
+			v.mounts(path+".datasources", "DataStoreNotFound", "datasource", a.Datasources, v.sourceFor)
+			v.mounts(path+".datasinks", "DatasinkNotFound", "datasink", a.Datasinks, v.sinkFor)
+			if err := checkMounts(a.Datasources, a.Datasinks); err != nil {
+				v.fail("InvalidMount", path, err.Error(), "give each access point a path of its own")
+			}
+			v.ports(path+".runtimeSettings.ports", a.RuntimeSettings.Ports, ports)
 		}
-		v.ports(path+".runtimeSettings.ports", a.RuntimeSettings.Ports, ports)
 		v.resources(path+".runtimeSettings.resource.requests", a.RuntimeSettings.Resource.Requests)
 	}
 	if len(v.spec.Applications) > 1 {

@@ -45,6 +45,9 @@ func (v *validator) accessPoint(path string, a *AccessPoint, want AccessPointTyp
 			v.fail("InvalidContainerName", path+".store.name", err.Error(), "choose another container")
 		}
 	}
+	if v.spec.Generation == G1 {
+		v.modeG1(path+".protection", a)
+	}
 	v.protection(path+".protection", a)
 }
 
