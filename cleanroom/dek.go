@@ -21,7 +21,8 @@ func (a *AccessPoint) Datastore() string { return a.Store.ID }
 // reference tools: one file NAME.bin of 32 raw bytes for each data store. Keys
 // lie there in clear, for the owner alone (directory 0700, files 0600; on
 // Windows the access control of the user's profile has to do); without them
-// the party cannot read its result. A key is never overwritten.
+// the party cannot read its result. A key is never overwritten;
+// [DEKStore.Rotate] keeps the one before.
 type DEKStore struct{ dir string }
 
 // OpenDEKStore opens the directory and makes it if it is missing. One that
@@ -144,36 +145,55 @@ func (s *DEKStore) Load(name string) (*datasink.DEK, error) {
 	if err != nil {
 		return fail(err)
 	}
-	// Asked before it is opened: opening a pipe would wait for a writer.
-	info, err := os.Lstat(path)
+	dek, err := loadDEK(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fail(fmt.Errorf("%w; create it before the first use of the data store", err))
+		err = fmt.Errorf("%w; create it before the first use of the data store", err)
 	}
 	if err != nil {
 		return fail(err)
 	}
+	return dek, nil
+}
+
+func loadDEK(path string) (*datasink.DEK, error) {
+	raw, err := readKeyFile(path, datasink.DEKSize+1)
+	if err != nil {
+		return nil, err
+	}
+	defer redact.Clear(raw)
+	dek, err := datasink.ParseDEK(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return dek, nil
+}
+
+// readKeyFile reads at most that many bytes of a file that is its owner's
+// alone.
+func readKeyFile(path string, limit int) ([]byte, error) {
+	// Asked before it is opened: opening a pipe would wait for a writer.
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
 	if !info.Mode().IsRegular() {
-		return fail(fmt.Errorf("%s is not a regular file", path))
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	if open := openToOthers(info); open != "" {
-		return fail(fmt.Errorf("others can read %s (%s); run: chmod 600 %[1]s, and consider the key known", path, open))
+		return nil, fmt.Errorf("others can read %s (%s); run: chmod 600 %[1]s, and consider the key known", path, open)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	defer f.Close()
-	raw := make([]byte, datasink.DEKSize+1)
-	defer redact.Clear(raw)
+	raw := make([]byte, limit)
 	n, err := io.ReadFull(f, raw)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return fail(err)
+		redact.Clear(raw)
+		return nil, err
 	}
-	dek, err := datasink.ParseDEK(raw[:n])
-	if err != nil {
-		return fail(fmt.Errorf("%s: %w", path, err))
-	}
-	return dek, nil
+	return raw[:n], nil
 }
 
 // path keeps names inside the directory, and within what the name of the

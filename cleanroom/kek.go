@@ -65,6 +65,12 @@ type ImportKEKOptions struct {
 	// must then be wrapped again. The zero value refuses with a
 	// [*KEKPolicyError].
 	Rotate bool
+	// PrivateKeyFile is a PEM file (PKCS #1 or #8, RSA of 2048 to 4096 bits) with
+	// the KEK, as the oldest reference tools keep it beside their documents
+	// (KEK.pem). It is imported instead of a new key, and an existing KEK must
+	// be that key. A file that others can read is refused. Zero means a new key
+	// that is written nowhere, which is better.
+	PrivateKeyFile string
 }
 
 // ImportKEK makes sure that the vault holds the KEK named by ref under exactly
@@ -92,9 +98,21 @@ func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.Releas
 	if err != nil {
 		return fail(fmt.Errorf("%s: %w", op, err))
 	}
+	var own *rsa.PrivateKey
+	if opts.PrivateKeyFile != "" {
+		if own, err = loadKEK(opts.PrivateKeyFile); err != nil {
+			return fail(fmt.Errorf("%s: %w", op, err))
+		}
+		defer clearKey(own, &azkeys.JSONWebKey{})
+	}
 	existing, err := vault.GetKey(ctx, ref.Name, "", nil)
 	if err == nil {
 		found, pub, err := useKEK(ref, policy, existing.KeyBundle)
+		if err == nil && own != nil && !pub.Equal(&own.PublicKey) {
+			err = &KEKPolicyError{Key: found, Want: policy, Got: policy, Checks: []Check{
+				verdict("kek.key", "the key of the file", "another key", false),
+			}}
+		}
 		var mismatch *KEKPolicyError
 		switch {
 		case err == nil:
@@ -107,7 +125,12 @@ func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.Releas
 	} else if !isNotFound(err) {
 		return fail(explainVault(op, roleKeys, err))
 	}
-	return k.createKEK(ctx, vault, op, ref, policy)
+	if own == nil {
+		if own, err = rsa.GenerateKey(rand.Reader, kekBits); err != nil {
+			return fail(fmt.Errorf("%s: %w", op, err))
+		}
+	}
+	return k.importKEK(ctx, vault, op, ref, policy, own)
 }
 
 // checkKEK is all that can be said about an import before the first call. It
@@ -133,19 +156,16 @@ func checkKEK(ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, string, er
 	return ref, op, nil
 }
 
-// createKEK imports a new key and reads it back without naming its version, as
+// importKEK imports a key and reads it back without naming its version, as
 // the room will: that also notices another import that came in between. An
-// import whose answer is lost is recognised by its public key.
-func (k *Keys) createKEK(ctx context.Context, vault *azkeys.Client, op string, ref skr.KeyRef, policy *skr.ReleasePolicy) (skr.KeyRef, *rsa.PublicKey, error) {
+// import whose answer is lost is recognised by its public key. The private key
+// is cleared.
+func (k *Keys) importKEK(ctx context.Context, vault *azkeys.Client, op string, ref skr.KeyRef, policy *skr.ReleasePolicy, private *rsa.PrivateKey) (skr.KeyRef, *rsa.PublicKey, error) {
 	fail := func(err error) (skr.KeyRef, *rsa.PublicKey, error) { return skr.KeyRef{}, nil, err }
-	private, err := rsa.GenerateKey(rand.Reader, kekBits)
-	if err != nil {
-		return fail(fmt.Errorf("%s: %w", op, err))
-	}
 	public := &rsa.PublicKey{N: new(big.Int).Set(private.N), E: private.E}
 	jwk := privateJWK(private)
 	defer clearKey(private, jwk)
-	err = k.store(ctx, func(ctx context.Context) error {
+	err := k.store(ctx, func(ctx context.Context) error {
 		_, err := vault.ImportKey(ctx, ref.Name, azkeys.ImportKeyParameters{
 			Key:           jwk,
 			HSM:           to.Ptr(true),

@@ -56,6 +56,8 @@ func TestKeys(t *testing.T) {
 		{"WrapSecretRefuses", testWrapSecretRefuses},
 		{"LostAnswers", testLostAnswers},
 		{"Pins", testPins},
+		{"SecretsStay", testSecretsStay},
+		{"ImportFile", testImportFile},
 		{"ManagedHSM", testManagedHSM},
 		{"GenuineRequests", testGenuineRequests},
 		{"GenuineSteps", testGenuineSteps},
