@@ -35,9 +35,12 @@ func BenchmarkWriteRows(b *testing.B) {
 	for _, query := range []struct {
 		name, text string
 		args       []any
+		format     dbsecret.RowsFormat
 	}{
-		{"no arguments", `SELECT id, first_name FROM big`, nil},
-		{"one argument", `SELECT id, first_name FROM big WHERE id > $1`, []any{0}},
+		{"no arguments", `SELECT id, first_name FROM big`, nil, dbsecret.RowsText},
+		{"one argument", `SELECT id, first_name FROM big WHERE id > $1`, []any{0}, dbsecret.RowsText},
+		{"csv", `SELECT id, first_name FROM big`, nil, dbsecret.RowsCSV},
+		{"json", `SELECT id, first_name FROM big`, nil, dbsecret.RowsJSON},
 	} {
 		b.Run(query.name, func(b *testing.B) {
 			var bare, ours []time.Duration
@@ -49,7 +52,7 @@ func BenchmarkWriteRows(b *testing.B) {
 					b.Fatal(n, err)
 				}
 				began = time.Now()
-				result, err := dbsecret.WriteRows(context.Background(), io.Discard, db, query.text, query.args...)
+				result, err := dbsecret.WriteRowsAs(context.Background(), io.Discard, db, &dbsecret.RowsOptions{Format: query.format}, query.text, query.args...)
 				ours = append(ours, time.Since(began))
 				if err != nil || result.Rows != million {
 					b.Fatal(result.Rows, err)

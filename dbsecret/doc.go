@@ -1,5 +1,5 @@
 // Package dbsecret turns the secret that describes a database into connections
-// to it, and its rows into text.
+// to it, and its rows into text, CSV or JSON Lines.
 //
 // The publisher of a database tells the clean room about it in a small JSON
 // document, which is stored as a secret of the contract: where the database is,
@@ -31,6 +31,13 @@
 // No PG* variable, service file, password file or client certificate in the home
 // directory is read. The one variable that makes lib/pq print passwords,
 // PQGO_DEBUG, makes Connect refuse.
+//
+// # What may leave the room
+//
+// The query's text decides, and [RowsOptions] hold it to what the parties have
+// agreed: the columns that a result may have, how many rows, and over how many
+// records each row must have been computed. A result that breaks a limit fails
+// before anything of it is committed.
 //
 // # What the server can do to the room
 //

@@ -15,9 +15,9 @@ type Queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// RowsResult says what WriteRows wrote.
+// RowsResult says what was written.
 type RowsResult struct {
-	Rows  int64
+	Rows  int64 // without a header
 	Bytes int64
 	// SHA256 is the digest of the bytes written.
 	SHA256 [sha256.Size]byte
@@ -46,8 +46,20 @@ const flushSize = 64 << 10
 // Put ORDER BY into the query, for without it the order is any; and pass values
 // as arguments ("WHERE gender = $1"), for in SQL "Female" in double quotes is a
 // column's name.
+//
+// For other forms, and for limits on what may leave, see [WriteRowsAs].
 func WriteRows(ctx context.Context, w io.Writer, db Queryer, query string, args ...any) (RowsResult, error) {
-	result, rows, err := writeRows(ctx, w, db, query, args)
+	return WriteRowsAs(ctx, w, db, nil, query, args...)
+}
+
+// WriteRowsAs is [WriteRows] in the form and within the limits of the options.
+// A row that breaks a limit is an error, like any other: the result is zero,
+// and what was written before must not be used.
+func WriteRowsAs(ctx context.Context, w io.Writer, db Queryer, opts *RowsOptions, query string, args ...any) (RowsResult, error) {
+	if opts == nil {
+		opts = &RowsOptions{}
+	}
+	result, rows, err := writeRows(ctx, w, db, opts, query, args)
 	if err == nil {
 		return result, nil
 	}
@@ -62,7 +74,7 @@ func WriteRows(ctx context.Context, w io.Writer, db Queryer, query string, args 
 	return RowsResult{}, fmt.Errorf("dbsecret: write rows: after %d rows: %w", rows, explainQuery(err))
 }
 
-func writeRows(ctx context.Context, w io.Writer, db Queryer, query string, args []any) (result RowsResult, done int64, err error) {
+func writeRows(ctx context.Context, w io.Writer, db Queryer, opts *RowsOptions, query string, args []any) (result RowsResult, done int64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	rows, err := db.QueryContext(ctx, query, args...)
@@ -73,7 +85,7 @@ func writeRows(ctx context.Context, w io.Writer, db Queryer, query string, args 
 	defer rows.Close()
 	defer cancel()
 
-	t, err := newRowText(rows)
+	t, err := newRowText(rows, opts)
 	if err != nil {
 		return result, 0, err
 	}

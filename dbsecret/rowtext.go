@@ -16,9 +16,13 @@ import (
 
 // rowText formats rows into a buffer.
 type rowText struct {
-	buf   []byte
-	rows  int64
-	cells []any // *cell, as Scan wants them
+	buf    []byte
+	rows   int64
+	opts   *RowsOptions
+	cells  []any  // *cell, as Scan wants them
+	before string // of a row
+	after  string
+	header bool // still to be written
 }
 
 // cell appends one column's values to the text. Scan is called by database/sql
@@ -27,12 +31,14 @@ type rowText struct {
 type cell struct {
 	text  *rowText
 	label string // what stands before the value
+	name  string
 	kind  string // the database's name of the type
+	count bool   // it is the count column
 }
 
 var _ sql.Scanner = (*cell)(nil)
 
-func newRowText(rows *sql.Rows) (*rowText, error) {
+func newRowText(rows *sql.Rows, opts *RowsOptions) (*rowText, error) {
 	columns, err := rows.ColumnTypes()
 	if err != nil {
 		return nil, err
@@ -40,29 +46,77 @@ func newRowText(rows *sql.Rows) (*rowText, error) {
 	if len(columns) == 0 {
 		return nil, errors.New("the query returns no columns; give a SELECT")
 	}
-	t := &rowText{buf: make([]byte, 0, flushSize+4096)}
+	t := &rowText{buf: make([]byte, 0, flushSize+4096), opts: opts, after: "\n", header: opts.Format == RowsCSV && !opts.NoHeader}
+	names := make([]string, len(columns))
 	for i, column := range columns {
-		label := columnLabel(column.Name(), i) + ": "
-		if i > 0 {
-			label = " " + label
-		}
-		t.cells = append(t.cells, &cell{text: t, label: label, kind: column.DatabaseTypeName()})
+		names[i] = column.Name()
+		c := &cell{text: t, name: names[i], kind: column.DatabaseTypeName(), count: opts.CountColumn != "" && names[i] == opts.CountColumn}
+		t.cells = append(t.cells, c)
 	}
-	return t, nil
+	if err := opts.check(names); err != nil {
+		return nil, err
+	}
+	return t, t.label(names)
+}
+
+// label sets what stands around the values.
+func (t *rowText) label(names []string) error {
+	seen := map[string]bool{}
+	for i, name := range names {
+		c := t.cells[i].(*cell)
+		switch t.opts.Format {
+		case RowsText:
+			c.label = columnLabel(name, i) + ": "
+			if i > 0 {
+				c.label = " " + c.label
+			}
+		case RowsCSV:
+			if i > 0 {
+				c.label = ","
+			}
+		case RowsJSON:
+			if seen[name] {
+				return fmt.Errorf("the result has two columns %q, and an object cannot; name one of them with AS", name)
+			}
+			seen[name] = true
+			key, err := appendJSONText(nil, name)
+			if err != nil {
+				return fmt.Errorf("the name of column %d: %w", i+1, err)
+			}
+			if c.label = string(key) + ":"; i > 0 {
+				c.label = "," + c.label
+			}
+		}
+	}
+	if t.opts.Format == RowsJSON {
+		t.before, t.after = "{", "}\n"
+	}
+	return nil
 }
 
 // fill empties the buffer and appends rows until it is full. It reports whether
 // there may be more.
 func (t *rowText) fill(rows *sql.Rows) (more bool, err error) {
 	t.buf = t.buf[:0]
+	if t.header {
+		t.header = false
+		for _, c := range t.cells {
+			t.buf = appendField(append(t.buf, c.(*cell).label...), c.(*cell).name, len(t.cells) == 1)
+		}
+		t.buf = append(t.buf, '\n')
+	}
 	for len(t.buf) < flushSize {
 		if !rows.Next() {
 			return false, rows.Err()
 		}
+		if t.opts.MaxRows > 0 && t.rows == t.opts.MaxRows {
+			return false, fmt.Errorf("the result has more than the %d rows that may leave", t.opts.MaxRows)
+		}
+		t.buf = append(t.buf, t.before...)
 		if err := rows.Scan(t.cells...); err != nil {
 			return false, err
 		}
-		t.buf = append(t.buf, '\n')
+		t.buf = append(t.buf, t.after...)
 		t.rows++
 	}
 	return true, nil
@@ -70,30 +124,60 @@ func (t *rowText) fill(rows *sql.Rows) (more bool, err error) {
 
 // Scan appends the label and the value.
 func (c *cell) Scan(src any) error {
-	b := append(c.text.buf, c.label...)
-	switch v := src.(type) {
-	case nil:
-	case int64:
-		b = strconv.AppendInt(b, v, 10)
-	case string:
-		b = appendLine(b, v)
-	case []byte:
-		if c.kind == "BYTEA" {
-			b = hex.AppendEncode(append(b, `\x`...), v)
-		} else {
-			b = appendLine(b, v)
+	if c.count {
+		if err := c.text.opts.checkCount(src); err != nil {
+			return err
 		}
-	case bool:
-		b = strconv.AppendBool(b, v)
-	case float64:
-		b = appendFloat(b, v, c.kind)
-	case time.Time:
-		b = appendTime(b, v, c.kind)
-	default:
-		return fmt.Errorf("the driver gave a %T", src)
+	}
+	b := append(c.text.buf, c.label...)
+	var err error
+	switch c.text.opts.Format {
+	case RowsText:
+		b, err = appendValue(b, src, c.kind)
+	case RowsCSV:
+		b, err = appendCSV(b, src, c.kind, len(c.text.cells) == 1)
+	case RowsJSON:
+		b, err = appendJSON(b, src, c.kind)
+	}
+	if err != nil {
+		return err
 	}
 	c.text.buf = b
 	return nil
+}
+
+// appendValue appends a value on one line.
+func appendValue(b []byte, src any, kind string) ([]byte, error) {
+	switch v := src.(type) {
+	case nil:
+		return b, nil
+	case string:
+		return appendLine(b, v), nil
+	case []byte:
+		if kind != "BYTEA" {
+			return appendLine(b, v), nil
+		}
+	}
+	return appendScalar(b, src, kind)
+}
+
+// appendScalar appends a value that has no line breaks.
+func appendScalar(b []byte, src any, kind string) ([]byte, error) {
+	switch v := src.(type) {
+	case int64:
+		b = strconv.AppendInt(b, v, 10)
+	case []byte:
+		b = hex.AppendEncode(append(b, `\x`...), v)
+	case bool:
+		b = strconv.AppendBool(b, v)
+	case float64:
+		b = appendFloat(b, v, kind)
+	case time.Time:
+		b = appendTime(b, v, kind)
+	default:
+		return nil, fmt.Errorf("the driver gave a %T", src)
+	}
+	return b, nil
 }
 
 // appendLine appends s without line breaks.
