@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
@@ -60,7 +61,11 @@ func (s *scenario) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.together(ctx, act{steps.Publisher, append(s.dbFlags(), "provide")}, act{steps.Consumer, []string{"provide", "template"}}); err != nil {
+	images := []string{"-image-policy", s.path("shared", "image-policy.json")}
+	if err := s.together(ctx, act{steps.Publisher, slices.Concat(images, s.dbFlags(), []string{"provide", "plan"})}, act{steps.Consumer, []string{"provide", "template"}}); err != nil {
+		return err
+	}
+	if _, err := s.act(ctx, act{steps.Consumer, append(images, "plan")}, s.report.Write); err != nil {
 		return err
 	}
 	if s.config.deny == "consent" {

@@ -37,6 +37,7 @@ func Run(ctx context.Context, args []string, o *party.Options) error {
 		{Name: "approve", Help: "verify the proposed deployment and vote for it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: c.approve},
 		{Name: "retract", Help: "withdraw the open proposals, to propose others", Needs: party.Ledger, Run: c.Retract},
 		{Name: "provide", Help: "publish the issuer, import the key, wrap the data key", Needs: party.Resources(party.Ledger...), Run: c.provide},
+		{Name: "plan", Help: "look for what would keep the run from succeeding", Needs: party.Resources(append([]string{"image-policy"}, party.Ledger...)...), Run: c.plan},
 		{Name: "template", Help: "write the accepted template for the platform", Needs: party.Ledger, Run: c.WriteTemplate},
 		{Name: "download", Help: "download the output and compare it with what the room reported", Needs: party.Ledger, Run: c.download},
 	})
@@ -101,6 +102,8 @@ func (c *consumer) provide(ctx context.Context) error {
 	_, err := c.Provide(ctx, query.Output, 57)
 	return err
 }
+
+func (c *consumer) plan(ctx context.Context) error { return c.Plan(ctx, nil) }
 
 func (c *consumer) download(ctx context.Context) error {
 	file, err := c.Download(ctx, query.Output, query.File)

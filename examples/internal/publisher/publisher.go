@@ -20,6 +20,7 @@ type publisher struct {
 	db       dbsecret.Document
 	dbCA     string
 	withhold bool
+	stored   map[string]*dbsecret.Document // by the id of the secret
 }
 
 // Run plays the steps that args name. The password of the database comes from
@@ -42,6 +43,7 @@ func Run(ctx context.Context, args []string, o *party.Options) error {
 		{Name: "accept", Help: "review the consumer's contract and vote for it", Needs: append([]string{"image"}, party.Ledger...), Run: p.Accept},
 		{Name: "approve", Help: "verify the proposed deployment and vote for it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: p.approve},
 		{Name: "provide", Help: "publish the issuer, import the key, wrap and store the secrets", Needs: party.Resources(party.Ledger...), Run: p.provide},
+		{Name: "plan", Help: "look for what would keep the run from succeeding; after provide the database as well", Needs: party.Resources(append([]string{"image-policy"}, party.Ledger...)...), Run: p.plan},
 		{Name: "withdraw", Help: "withdraw the consent to execution", Needs: party.Ledger, Run: p.withdraw},
 		{Name: "logs", Help: "download the room's log and list the audit events", Needs: party.Ledger, Run: p.logs},
 	})
@@ -110,9 +112,12 @@ func (p *publisher) provide(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.stored = map[string]*dbsecret.Document{id: &p.db}
 	p.Step(p.Name, "database described in the ledger's secret "+steps.Short(id)+"..._"+party.SecretName+", for attested rooms alone", 19, 20, 55)
 	return nil
 }
+
+func (p *publisher) plan(ctx context.Context) error { return p.Plan(ctx, p.stored) }
 
 func (p *publisher) withdraw(ctx context.Context) error {
 	ledger, err := p.Governance()
