@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/internal/redact"
 	"github.com/cleanroom-go/sdk/skr"
 )
@@ -19,7 +20,8 @@ import (
 // point's data store ([AccessPoint.Datastore]).
 //
 // All that can be checked is before the first call. Access points without a
-// data key, mode SSE, are refused, so is a key that is not the one the document
+// data key, mode SSE, are refused, so is a key that belongs to another mode
+// ([DEKStore.LoadFor]), so is a key that is not the one the document
 // pins ([AccessPoint.DEKDigest]), and so are two data stores whose keys would
 // get one name: vaults do not tell upper from lower case, and the room would
 // read one with the other's key.
@@ -81,6 +83,7 @@ type wrap struct {
 	at    int    // among the names
 	name  string // of the access point
 	store string
+	mode  datasink.Mode
 	ref   skr.SecretRef
 	pin   [32]byte // what the document says, zero if nothing
 	like  *wrap    // the earlier one of the same secret
@@ -102,6 +105,11 @@ func planWraps(s *Specification, names []string, policy *skr.ReleasePolicy) ([]*
 		}
 		if err == nil {
 			w.pin, err = a.DEKDigest()
+		}
+		if err == nil {
+			var mode string
+			mode, err = a.Mode()
+			w.mode = datasink.Mode(mode)
 		}
 		if err == nil {
 			_, _, err = checkKEK(w.ref.KEK, policy)
@@ -133,10 +141,10 @@ func secretPlace(vaultURL, name string) string {
 }
 
 func (w *wrap) load(deks *DEKStore) error {
-	if w.like != nil && w.pin == w.like.pin {
+	if w.like != nil && w.pin == w.like.pin && w.mode == w.like.mode {
 		return nil
 	}
-	dek, err := deks.Load(w.store)
+	dek, err := deks.LoadFor(w.store, w.mode)
 	if err != nil {
 		return err
 	}

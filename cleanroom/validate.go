@@ -80,6 +80,7 @@ func (s *Specification) Validate(opts *ValidateOptions) ([]Issue, error) {
 		sourceFor:   byName(s.Datasources, accessPointName),
 		sinkFor:     byName(s.Datasinks, accessPointName),
 		storeOf:     map[string]string{},
+		modeOf:      map[string]string{},
 	}
 	if s.Generation == G1 {
 		v.sandboxG1()
@@ -116,6 +117,8 @@ type validator struct {
 	sourceFor, sinkFor map[string]*AccessPoint
 	// storeOf is the data store whose key is at a place of a vault.
 	storeOf map[string]string
+	// modeOf is the mode of a data store, which has one key.
+	modeOf map[string]string
 }
 
 // byName indexes a list; of two of one name the first counts.

@@ -104,6 +104,14 @@ func (v *validator) ownDEK(path string, a *AccessPoint) {
 		return
 	}
 	v.storeOf[place] = a.Store.ID
+	mode, err := a.Mode()
+	if err != nil {
+		return // reported already
+	}
+	if was, taken := v.modeOf[a.Store.ID]; taken && was != mode {
+		v.fail("DataKeyInTwoModes", path, fmt.Sprintf("the data key of the data store %q would be used in the modes %s and %s, and a key has one mode for life", shorten(a.Store.ID, 80), was, mode), "give one of the access points a data store of its own")
+	}
+	v.modeOf[a.Store.ID] = mode
 }
 
 func (v *validator) dek(path string, e *EncryptionSecret) {

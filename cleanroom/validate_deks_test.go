@@ -37,3 +37,23 @@ func TestValidateFindsKeysThatOverwriteEachOther(t *testing.T) {
 		}
 	}
 }
+
+// A data store has one key, so its access points have one mode.
+func TestValidateFindsKeyInTwoModes(t *testing.T) {
+	const tenant, client = "22222222-2222-2222-2222-222222222222", "11111111-1111-1111-1111-111111111111"
+	for modes, want := range map[[2]string]bool{{"CPK", "CPK"}: false, {"CPK", "Sealed"}: true, {"Sealed", "CSE"}: true, {"Sealed", "SSE"}: false} {
+		s := NewSpecification()
+		must(t, s.AddIdentity("identity", client, tenant, ""))
+		must(t, s.SetKEK(KEKStore{Key: "kek", VaultURL: "https://v.vault.azure.net/", AttestationURL: "https://maa.attest.azure.net"}))
+		must(t, s.AddDatasink(DatasinkOptions{Name: "a", ContainerURL: "https://a.blob.core.windows.net/one", Datastore: "store", Identity: "identity", Mode: modes[0]}))
+		must(t, s.AddDatasource(DatasourceOptions{Name: "b", ContainerURL: "https://a.blob.core.windows.net/two", Datastore: "store", Identity: "identity", Mode: modes[1]}))
+		issues, _ := s.Validate(nil)
+		found := false
+		for _, i := range issues {
+			found = found || i.ID == "DataKeyInTwoModes" && i.Severity == SeverityError
+		}
+		if found != want {
+			t.Errorf("%v: %v", modes, issues)
+		}
+	}
+}

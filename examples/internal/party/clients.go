@@ -150,7 +150,7 @@ func (p *Party) Sink(s *cleanroom.Specification, name string) (*datasink.Sink, e
 	if err != nil {
 		return nil, err
 	}
-	dek, err := deks.Load(point.Datastore())
+	dek, err := deks.LoadFor(point.Datastore(), datasink.Mode(mode))
 	if err != nil {
 		return nil, err
 	}
