@@ -2,6 +2,7 @@ package datasink
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 )
@@ -90,6 +91,19 @@ type Item struct {
 // isDirectory knows the marker that blobfuse2 and the HDFS drivers write.
 func isDirectory(metadata map[string]string) bool {
 	return strings.EqualFold(metadata["hdi_isfolder"], "true")
+}
+
+// errMarked is a blob with bytes that its metadata calls a directory. Markers
+// have none: whoever rules the storage could make a result vanish from a
+// download that looks complete.
+var errMarked = &kinded{ErrDamaged, errors.New("its metadata says that it is a directory, and yet it has bytes")}
+
+// checkMarker refuses such a blob.
+func (i Item) checkMarker() error {
+	if i.Directory && max(i.Size, i.Stored) > 0 {
+		return errMarked
+	}
+	return nil
 }
 
 // Page is one answer of a listing.

@@ -2,6 +2,7 @@ package datasink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,8 +41,9 @@ type File struct {
 // All names are checked before anything is written. One that would lead
 // outside the directory, that the file system cannot have, or that is a file
 // and a directory at once, fails the download with [ErrName]: a result that
-// lacks a file must not look complete. Links are not followed out of the
-// directory, and a blob that stands for a symbolic link is refused.
+// lacks a file must not look complete. For the same reason a blob with bytes
+// that is marked as a directory is [ErrDamaged]. Links are not followed out of
+// the directory, and a blob that stands for a symbolic link is refused.
 func (s *Sink) Download(ctx context.Context, dir string, opts *DownloadOptions) (*DownloadResult, error) {
 	if opts == nil {
 		opts = &DownloadOptions{}
@@ -82,7 +84,7 @@ func (s *Sink) planDownload(ctx context.Context, prefix string) ([]Item, error) 
 		if trimmed, ok := strings.CutSuffix(item.Name, "/"); ok && item.Stored == 0 {
 			item.Name, item.Directory = trimmed, true
 		}
-		if err := checkTarget(item.Name); err != nil {
+		if err := errors.Join(checkTarget(item.Name), item.checkMarker()); err != nil {
 			return nil, s.fail("download", item.Name, err)
 		}
 		for i, r := range item.Name {

@@ -106,6 +106,9 @@ func (d *downloader) fetchItem(item Item, buf []byte) error {
 			return err
 		}
 		item = c.item
+		if err := item.checkMarker(); err != nil {
+			return err
+		}
 	}
 	switch {
 	case item.Directory && d.root == nil:

@@ -54,6 +54,7 @@ func (plainFormat) open(ctx context.Context, b *gate, listed Item) (*contents, e
 	if err != nil {
 		return nil, err
 	}
+	item.Stored = item.Size
 	return &contents{backend: b, item: item, stored: item.Size, chunk: 1, storedChunk: 1}, nil
 }
 

@@ -22,7 +22,8 @@ import (
 // another FS to look again. Directories are those of the names and the markers
 // of mounts. A name that [fs.ValidPath] refuses, or that is a file and a
 // directory at once, makes every use of the listing fail with [ErrName]: a
-// tree that lacks a file must not look complete.
+// tree that lacks a file must not look complete. A blob with bytes that is
+// marked as a directory does the same with [ErrDamaged].
 //
 // The size that [fs.ReadDirFS] and [fs.StatFS] tell is arithmetic and not
 // authenticated, see [Item]; that of an opened file is as good as
@@ -76,7 +77,7 @@ func (f *fileSystem) add(item Item) error {
 	if trimmed, ok := strings.CutSuffix(item.Name, "/"); ok && item.Stored == 0 {
 		item.Name, item.Directory = trimmed, true
 	}
-	if err := checkName(item.Name); err != nil {
+	if err := errors.Join(checkName(item.Name), item.checkMarker()); err != nil {
 		return f.sink.fail("list", item.Name, err)
 	}
 	parent, err := f.directory(path.Dir(item.Name))

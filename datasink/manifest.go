@@ -146,6 +146,9 @@ func (s *Sink) lookAll(ctx context.Context) ([]ManifestBlob, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := item.checkMarker(); err != nil {
+			return nil, s.fail("read", item.Name, err)
+		}
 		if !item.Directory {
 			names = append(names, item.Name)
 		}

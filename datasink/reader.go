@@ -26,6 +26,9 @@ func (s *Sink) Open(ctx context.Context, name string) (*Reader, error) {
 	if err != nil {
 		return nil, s.fail("open", name, err)
 	}
+	if err := c.item.checkMarker(); err != nil {
+		return nil, s.fail("open", name, err)
+	}
 	if c.item.Directory {
 		return nil, s.fail("open", name, errors.New("it is the marker of a directory"))
 	}
