@@ -98,7 +98,6 @@ func (c *cutBody) Read(p []byte) (int, error) {
 // crash is a container whose n-th request, from 0, meets a fault.
 type crash struct {
 	f     *fixture
-	modes func() *datasink.Options
 	opts  *datasink.Options
 	url   string
 	clean *datasink.Sink
