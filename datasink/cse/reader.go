@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/cleanroom-go/sdk/datasink/internal/stream"
 )
 
 // Reader decrypts a stream. It holds one chunk in memory. Errors are sticky.
@@ -13,10 +15,9 @@ type Reader struct {
 	r      *bufio.Reader
 	c      *Cipher
 	chunk  []byte
-	plain  []byte // within chunk
 	next   int64
+	plain  *stream.Reader
 	report Report
-	err    error
 }
 
 var (
@@ -30,105 +31,65 @@ func NewReader(r io.Reader, key []byte, blockSize int) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{r: bufio.NewReaderSize(r, 4<<10), c: c, chunk: make([]byte, c.ChunkSize())}, nil
+	d := &Reader{r: bufio.NewReaderSize(r, 4<<10), c: c, chunk: make([]byte, c.ChunkSize())}
+	d.plain = stream.New(d.open)
+	return d, nil
 }
 
 // Report says what was seen of the whole message. It is valid after io.EOF.
 func (r *Reader) Report() Report { return r.report }
 
 // Read reads the bytes of chunks that opened.
-func (r *Reader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	for len(r.plain) == 0 {
-		if r.err != nil {
-			return 0, r.err
-		}
-		r.fill()
-	}
-	n := copy(p, r.plain)
-	r.plain = r.plain[n:]
-	return n, nil
-}
+func (r *Reader) Read(p []byte) (int, error) { return r.plain.Read(p) }
 
 // WriteTo writes the rest of the plaintext to w.
-func (r *Reader) WriteTo(w io.Writer) (int64, error) {
-	var total int64
-	for {
-		if len(r.plain) > 0 {
-			n, err := w.Write(r.plain)
-			total += int64(n)
-			r.plain = r.plain[n:]
-			if err != nil {
-				return total, err
-			}
-			if len(r.plain) > 0 {
-				return total, io.ErrShortWrite
-			}
-		}
-		if r.err == io.EOF {
-			return total, nil
-		}
-		if r.err != nil {
-			return total, r.err
-		}
-		r.fill()
-	}
-}
+func (r *Reader) WriteTo(w io.Writer) (int64, error) { return r.plain.WriteTo(w) }
 
-// fill decrypts the next chunk. It is the last if a trailer and nothing else
+// open decrypts the next chunk. It is the last if a trailer and nothing else
 // comes after it, so the reader looks one byte further than that.
-func (r *Reader) fill() {
+func (r *Reader) open() ([]byte, error) {
 	if r.next == 0 {
 		switch head, err := r.r.Peek(TrailerSize + 1); {
 		case len(head) == 0 && err == io.EOF:
-			r.err = io.EOF // an empty file of a mount
-			return
+			return nil, io.EOF // an empty file of a mount
 		case len(head) == TrailerSize && err == io.EOF:
-			if _, r.err = padding(head, 0, r.c.blockSize); r.err == nil {
-				r.err = io.EOF
+			if _, err := padding(head, 0, r.c.blockSize); err != nil {
+				return nil, err
 			}
-			return
+			return nil, io.EOF
 		}
 	}
 	if n, err := io.ReadFull(r.r, r.chunk); err != nil {
-		r.fail(err, int64(n))
-		return
+		return nil, r.truncated(err, int64(n))
 	}
 	tail, err := r.r.Peek(TrailerSize + 1)
 	if err != nil && (err != io.EOF || len(tail) < TrailerSize) {
-		r.fail(err, int64(len(r.chunk)+len(tail)))
-		return
+		return nil, r.truncated(err, int64(len(r.chunk)+len(tail)))
 	}
 	block, openErr := r.c.Open(r.next, r.chunk)
 	if openErr != nil {
-		r.err = openErr
-		return
+		return nil, openErr
 	}
 	r.next++
 	if err == nil {
-		r.plain = block
-		return
+		return block, nil
 	}
 	pad, err := padding(tail, r.next, r.c.blockSize)
-	if err == nil {
-		r.report = newReport(r.next, pad, r.c.blockSize, block)
-		block, err = cut(block, pad)
-	}
 	if err != nil {
-		r.err = err
-		return
+		return nil, err
 	}
-	r.plain = block
-	r.err = io.EOF
+	r.report = newReport(r.next, pad, r.c.blockSize, block)
+	if block, err = cut(block, pad); err != nil {
+		return nil, err
+	}
+	return block, io.EOF
 }
 
-// fail tells a truncation, n bytes after the last whole chunk, from an error
-// of the reader below.
-func (r *Reader) fail(err error, n int64) {
+// truncated tells a truncation, n bytes after the last whole chunk, from an
+// error of the reader below.
+func (r *Reader) truncated(err error, n int64) error {
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = fmt.Errorf("cse: the message ends within chunk %d or before its trailer, at offset %d: %w", r.next, r.next*int64(r.c.ChunkSize())+n, io.ErrUnexpectedEOF)
+		return fmt.Errorf("cse: the message ends within chunk %d or before its trailer, at offset %d: %w", r.next, r.next*int64(r.c.ChunkSize())+n, io.ErrUnexpectedEOF)
 	}
-	r.err = err
+	return err
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/cleanroom-go/sdk/datasink/internal/stream"
 )
 
 // Reader opens a stream. Errors are sticky. It is for one goroutine. What it
@@ -12,9 +14,8 @@ type Reader struct {
 	r      io.Reader
 	opener *Opener
 	in     []byte // room for one stored chunk
-	plain  []byte // opened and not yet read, within in
 	next   int64
-	err    error
+	plain  *stream.Reader
 }
 
 var (
@@ -39,70 +40,34 @@ func NewReader(r io.Reader, key, context []byte) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{r: r, opener: opener, in: make([]byte, SealedChunkSize)}, nil
+	s := &Reader{r: r, opener: opener, in: make([]byte, SealedChunkSize)}
+	s.plain = stream.New(s.open)
+	return s, nil
 }
 
 // Read reads authenticated plaintext.
-func (r *Reader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	for len(r.plain) == 0 {
-		if r.err != nil {
-			return 0, r.err
-		}
-		r.fill()
-	}
-	n := copy(p, r.plain)
-	r.plain = r.plain[n:]
-	return n, nil
-}
+func (r *Reader) Read(p []byte) (int, error) { return r.plain.Read(p) }
 
 // WriteTo writes the rest of the plaintext to w.
-func (r *Reader) WriteTo(w io.Writer) (int64, error) {
-	var total int64
-	for {
-		if len(r.plain) > 0 {
-			n, err := w.Write(r.plain)
-			total += int64(n)
-			r.plain = r.plain[n:]
-			if err != nil {
-				return total, err
-			}
-			if len(r.plain) > 0 {
-				return total, io.ErrShortWrite
-			}
-		}
-		if r.err == io.EOF {
-			return total, nil
-		}
-		if r.err != nil {
-			return total, r.err
-		}
-		r.fill()
-	}
-}
+func (r *Reader) WriteTo(w io.Writer) (int64, error) { return r.plain.WriteTo(w) }
 
-// fill opens the next chunk. A short one is the last.
-func (r *Reader) fill() {
+// open opens the next chunk. A short one is the last.
+func (r *Reader) open() ([]byte, error) {
 	n, err := io.ReadFull(r.r, r.in)
 	last := errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF
 	if err != nil && !last {
-		r.err = err
-		return
+		return nil, err
 	}
 	if n < Overhead {
-		r.err = fmt.Errorf("sealed: the message ends %s, at offset %d: %w", within(int64(n)), Offset(r.next)+int64(n), io.ErrUnexpectedEOF)
-		return
+		return nil, fmt.Errorf("sealed: the message ends %s, at offset %d: %w", within(int64(n)), Offset(r.next)+int64(n), io.ErrUnexpectedEOF)
 	}
 	plain, err := r.opener.Open(r.in[:0], r.next, r.in[:n])
 	if err != nil {
-		r.err = err
-		return
+		return nil, err
 	}
-	r.plain = plain
 	r.next++
 	if last {
-		r.err = io.EOF
+		return plain, io.EOF
 	}
+	return plain, nil
 }
