@@ -59,10 +59,10 @@ func explainService(err error) error {
 func (e *serviceError) Error() string {
 	s := fmt.Sprintf("%d %s", e.err.StatusCode, http.StatusText(e.err.StatusCode))
 	if e.code != "" {
-		s += " " + e.code
+		s += " " + shorten(e.code)
 	}
 	if e.inner != "" {
-		s += " (" + e.inner + ")"
+		s += " (" + shorten(e.inner) + ")"
 	}
 	if e.message != "" {
 		s += ": " + shorten(e.message)

@@ -102,7 +102,7 @@ func parsePolicy(doc map[string]any) (*ReleasePolicy, error) {
 		return nil, err
 	}
 	if v := doc["version"]; v != policyVersion {
-		return nil, fmt.Errorf("version is %v, want %q", v, policyVersion)
+		return nil, fmt.Errorf("version is %q, want %q", shorten(fmt.Sprint(v)), policyVersion)
 	}
 	list, ok := doc["anyOf"].([]any)
 	if !ok || len(list) == 0 {
@@ -181,7 +181,7 @@ func parseCondition(v any) (condition, error) {
 		return condition{}, errors.New("claim is no name")
 	}
 	if len(object) != 2 {
-		return condition{}, fmt.Errorf("claim %s wants exactly one operator", name)
+		return condition{}, fmt.Errorf("claim %q wants exactly one operator", shorten(name))
 	}
 	for member, value := range object {
 		if member == "claim" {
@@ -189,10 +189,10 @@ func parseCondition(v any) (condition, error) {
 		}
 		op := operator(member)
 		if !op.valid() {
-			return condition{}, fmt.Errorf("claim %s has unknown operator %q", name, member)
+			return condition{}, fmt.Errorf("claim %q has unknown operator %q", shorten(name), shorten(member))
 		}
 		if _, scalar := scalarText(value); !scalar {
-			return condition{}, fmt.Errorf("claim %s: %s wants a string, number or boolean", name, op)
+			return condition{}, fmt.Errorf("claim %q: %s wants a string, number or boolean", shorten(name), op)
 		}
 		return condition{claim: name, op: op, value: value}, nil
 	}
@@ -210,7 +210,7 @@ func onlyMembers(object map[string]any, known ...string) error {
 		return nil
 	}
 	slices.Sort(unknown)
-	return fmt.Errorf("has unknown member %q", unknown[0])
+	return fmt.Errorf("has unknown member %q", shorten(unknown[0]))
 }
 
 // Authorities are the issuers that the policy names, each once, in order.

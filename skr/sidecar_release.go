@@ -123,7 +123,7 @@ func publishedKey(ctx context.Context, vault *azkeys.Client, ref KeyRef) (*publi
 	rc := releaseCheck{ref: ref}
 	version := versionOf(string(*resp.Key.KID))
 	if rc.sameKey(string(*resp.Key.KID)) != nil || !validName(version) {
-		return nil, fmt.Errorf("the vault answered about the key %s", shorten(string(*resp.Key.KID)))
+		return nil, fmt.Errorf("the vault answered about the key %q", shorten(string(*resp.Key.KID)))
 	}
 	return &published{version, resp.Key.N, resp.Key.E}, nil
 }

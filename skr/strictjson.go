@@ -90,7 +90,7 @@ func (r *jsonReader) object(depth int) (any, error) {
 			return nil, err
 		}
 		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("member %q appears twice", name)
+			return nil, fmt.Errorf("member %q appears twice", shorten(name))
 		}
 		r.next()
 		r.rest = r.rest[1:] // the colon
