@@ -14,11 +14,23 @@ type DownloadOptions struct {
 	// Prefix limits the download to names that begin with it. Names stay
 	// whole: a blob a/b becomes the file a/b whatever the prefix.
 	Prefix string
+	// Layout, if not nil, says where the files go. Nil means the blobs' names.
+	Layout Layout
+	// Resume keeps what a download that fails, or that is killed, has
+	// fetched, so that the next one into the same directory with Resume goes
+	// on there: finished files are not fetched again, and of a large one what
+	// comes after the last 64 MiB. A blob that is another one by then is
+	// fetched anew. Meanwhile the directory has hidden files, whose names
+	// begin with .datasink-partial-; a download that is complete leaves none
+	// of its own, but for what it began of blobs that were replaced. One
+	// download at a time may do so in one directory.
+	Resume bool
 	// Progress, if not nil, is told about each file instead of the sink's.
 	Progress func(Progress)
 }
 
-// DownloadResult lists what a download wrote, in the order of names.
+// DownloadResult lists what a download wrote, in the order of names; with
+// Resume also what those before it did that failed.
 type DownloadResult struct {
 	Files []File
 }
@@ -48,7 +60,7 @@ func (s *Sink) Download(ctx context.Context, dir string, opts *DownloadOptions) 
 	if opts == nil {
 		opts = &DownloadOptions{}
 	}
-	plan, err := s.planDownload(ctx, opts.Prefix)
+	plan, err := s.planDownload(ctx, opts.Prefix, opts.Layout)
 	if err != nil {
 		return nil, err
 	}
@@ -61,9 +73,20 @@ func (s *Sink) Download(ctx context.Context, dir string, opts *DownloadOptions) 
 	}
 	defer root.Close()
 	d := newDownloader(ctx, s, opts.Progress)
-	d.root = root
+	d.root, d.layout = root, opts.Layout
+	if opts.Resume {
+		if d.journal, err = openJournal(root); err != nil {
+			return nil, s.fail("download", "", err)
+		}
+		defer d.journal.close()
+	}
 	if err := d.run(plan); err != nil {
 		return nil, err
+	}
+	if d.journal != nil {
+		if err := d.journal.remove(); err != nil {
+			return nil, s.fail("download", "", err)
+		}
 	}
 	result := &DownloadResult{}
 	for _, f := range d.done(plan) {
@@ -74,7 +97,7 @@ func (s *Sink) Download(ctx context.Context, dir string, opts *DownloadOptions) 
 }
 
 // planDownload lists the blobs and checks their names against each other.
-func (s *Sink) planDownload(ctx context.Context, prefix string) ([]Item, error) {
+func (s *Sink) planDownload(ctx context.Context, prefix string, layout Layout) ([]Item, error) {
 	var items []Item
 	directories := map[string]bool{}
 	for item, err := range s.list(ctx, prefix) {
@@ -84,12 +107,13 @@ func (s *Sink) planDownload(ctx context.Context, prefix string) ([]Item, error) 
 		if trimmed, ok := strings.CutSuffix(item.Name, "/"); ok && item.Stored == 0 {
 			item.Name, item.Directory = trimmed, true
 		}
-		if err := errors.Join(checkTarget(item.Name), item.checkMarker()); err != nil {
+		target := layout.of(item.Name)
+		if err := errors.Join(checkTarget(item.Name), checkTarget(target), item.checkMarker()); err != nil {
 			return nil, s.fail("download", item.Name, err)
 		}
-		for i, r := range item.Name {
+		for i, r := range target {
 			if r == '/' {
-				directories[item.Name[:i]] = true
+				directories[target[:i]] = true
 			}
 		}
 		items = append(items, item)
@@ -97,15 +121,16 @@ func (s *Sink) planDownload(ctx context.Context, prefix string) ([]Item, error) 
 	seen := make(map[string]string, len(items))
 	for i := range items {
 		item := &items[i]
-		if directories[item.Name] && !item.Directory {
+		target := layout.of(item.Name)
+		if directories[target] && !item.Directory {
 			if item.Stored > 0 {
 				return nil, s.fail("download", item.Name, errBoth)
 			}
 			item.Directory = true // a marker, whether or not the listing says so
 		}
-		folded := foldName(item.Name)
+		folded := foldName(target)
 		if other, ok := seen[folded]; ok && !item.Directory {
-			return nil, s.fail("download", item.Name, fmt.Errorf("%w: this system takes it for %q", ErrName, other))
+			return nil, s.fail("download", item.Name, fmt.Errorf("%w: its file would be that of %q", ErrName, other))
 		}
 		seen[folded] = item.Name
 	}

@@ -13,8 +13,10 @@ import (
 // file offers its ranges to idle workers and fetches itself what nobody takes:
 // many small files and one large file use the same workers and buffers.
 type downloader struct {
-	sink *Sink
-	root *os.Root // nil if nothing is written
+	sink    *Sink
+	root    *os.Root // nil if nothing is written
+	layout  Layout
+	journal *journal // nil without Resume
 	// failed, if set, takes the errors of blobs, and the others go on.
 	failed func(name string, err error)
 	tell   func(Progress)
@@ -94,7 +96,7 @@ func (d *downloader) work() {
 }
 
 func (d *downloader) fetchItem(item Item, buf []byte) error {
-	file, err := local(item.Name)
+	file, err := local(d.layout.of(item.Name))
 	if err != nil {
 		return err
 	}
@@ -118,9 +120,12 @@ func (d *downloader) fetchItem(item Item, buf []byte) error {
 	case strings.EqualFold(item.Metadata["is_symlink"], "true"):
 		return errors.New("it stands for a symbolic link, which a download does not make")
 	}
-	if d.root == nil {
-		err = d.fill(c, buf, func([]byte, int64) error { return nil })
-	} else {
+	switch {
+	case d.root == nil:
+		err = d.fill(c, buf, 0, func([]byte, int64) error { return nil })
+	case d.journal != nil:
+		err = d.resume(file, c, buf)
+	default:
 		err = d.write(file, c, buf)
 	}
 	if err != nil {
@@ -143,7 +148,7 @@ func (d *downloader) write(file string, c *contents, buf []byte) error {
 		return err
 	}
 	defer part.discard()
-	err = d.fill(c, buf, func(p []byte, off int64) error {
+	err = d.fill(c, buf, 0, func(p []byte, off int64) error {
 		_, err := part.f.WriteAt(p, off)
 		return err
 	})
@@ -153,15 +158,57 @@ func (d *downloader) write(file string, c *contents, buf []byte) error {
 	if err := part.sync(); err != nil {
 		return err
 	}
-	return part.publish(c.item.Name)
+	return part.publish(filepath.ToSlash(file))
 }
 
-// fill fetches all ranges of one file, here and in idle workers.
-func (d *downloader) fill(c *contents, buf []byte, write func(p []byte, off int64) error) error {
+// resume is write, going on where the journal says and noting how far it is.
+func (d *downloader) resume(file string, c *contents, buf []byte) error {
+	n := d.journal.of(c.item.Name, d.sink.journalID(c))
+	if d.journal.finished(n, file, c.item.Size) {
+		all := meter{tell: d.tell, p: Progress{Name: c.item.Name, Done: c.item.Size}}
+		all.finish()
+		return nil
+	}
+	if err := d.root.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	part, at, err := resumePartial(d.root, filepath.Join(filepath.Dir(file), partialPrefix+n.ID), n.At)
+	if err != nil {
+		return err
+	}
+	defer part.f.Close() // again after sync, which is of no consequence
+	n.At, n.Changed = at, 0
+	front := newFront(d.journal, part, n)
+	err = d.fill(c, buf, at, func(p []byte, off int64) error {
+		if _, err := part.f.WriteAt(p, off); err != nil {
+			return err
+		}
+		return front.arrived(off, len(p))
+	})
+	if err != nil {
+		return errors.Join(err, front.save())
+	}
+	if err := part.sync(); err != nil {
+		return err
+	}
+	info, err := d.root.Lstat(part.path)
+	if err != nil {
+		return err
+	}
+	if err := part.publish(filepath.ToSlash(file)); err != nil {
+		return err
+	}
+	n.At, n.Changed = c.item.Size, info.ModTime().UnixNano()
+	return d.journal.add(n)
+}
+
+// fill fetches all ranges of one file from an offset on, here and in idle
+// workers.
+func (d *downloader) fill(c *contents, buf []byte, from int64, write func(p []byte, off int64) error) error {
 	item := c.item
 	ctx, stop := context.WithCancelCause(d.ctx)
 	defer stop(nil)
-	progress := meter{tell: d.tell, p: Progress{Name: item.Name, Total: item.Size}}
+	progress := meter{tell: d.tell, p: Progress{Name: item.Name, Done: from, Total: item.Size}}
 	var (
 		away  sync.WaitGroup
 		mu    sync.Mutex
@@ -183,7 +230,7 @@ func (d *downloader) fill(c *contents, buf []byte, write func(p []byte, off int6
 			stop(err)
 		}
 	}
-	for off := int64(0); off < item.Size && ctx.Err() == nil; {
+	for off := from; off < item.Size && ctx.Err() == nil; {
 		n, at := c.piece(off, item.Size, d.sink.blockSize), off
 		off += n
 		away.Add(1)

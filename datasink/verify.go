@@ -36,7 +36,7 @@ func (s *Sink) Verify(ctx context.Context, opts *VerifyOptions) (*VerifyResult, 
 		opts = &VerifyOptions{}
 	}
 	result := &VerifyResult{Unchecked: newAssurance(s.mode, nil).Unchecked}
-	plan, err := s.planDownload(ctx, opts.Prefix)
+	plan, err := s.planDownload(ctx, opts.Prefix, nil)
 	if err != nil {
 		return result, err
 	}

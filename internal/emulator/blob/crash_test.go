@@ -226,6 +226,26 @@ func TestEveryRequestFails(t *testing.T) {
 				return onDisk(t, "a", newData, err) && onDisk(t, "x/b", small, err) && noRest(t)
 			},
 		},
+		"resumed download": {
+			prepare: func(t *testing.T, c *crash) {
+				mustWrite(t, c.clean, "a", newData)
+				mustWrite(t, c.clean, "x/b", small)
+				downloadTo = t.TempDir()
+			},
+			run: func(ctx context.Context, _ *testing.T, s *datasink.Sink) error {
+				_, err := s.Download(ctx, downloadTo, resuming)
+				return err
+			},
+			check: func(t *testing.T, c *crash, err error) bool {
+				if !onDisk(t, "a", newData, err) || !onDisk(t, "x/b", small, err) {
+					return false
+				}
+				if err != nil { // the next run goes on
+					_, err = c.clean.Download(t.Context(), downloadTo, resuming)
+				}
+				return err == nil && onDisk(t, "a", newData, nil) && onDisk(t, "x/b", small, nil) && noRest(t)
+			},
+		},
 	}
 	ran := 0
 	for _, mode := range []datasink.Mode{datasink.Sealed, datasink.CPK, datasink.CSE} {
@@ -266,6 +286,8 @@ func TestEveryRequestFails(t *testing.T) {
 }
 
 var downloadTo string
+
+var resuming = &datasink.DownloadOptions{Resume: true}
 
 func mustWrite(t *testing.T, s *datasink.Sink, name string, data []byte) {
 	t.Helper()
