@@ -45,6 +45,9 @@ func (s *Specification) AddIdentity(name, clientID, tenantID, issuerURL string) 
 	if backing == nil {
 		return builderError(op, name, fmt.Errorf("the document has no identity %s to back it; begin with NewSpecification", GovernanceIdentity))
 	}
+	if s.Generation == G1 && issuerURL == "" {
+		issuerURL = azureADURL // what its tools write
+	}
 	federated := *backing
 	s.Identities = append(s.Identities, Identity{
 		Name: name, ClientID: clientID, TenantID: tenantID,
@@ -96,6 +99,9 @@ func (s *Specification) AllowTCP(ip string, port int) error {
 	}
 	if err := checkPort(port); err != nil {
 		return builderError(op, ip, err)
+	}
+	if s.Generation == G1 {
+		return builderError(op, ip, errOnlyG2)
 	}
 	if s.Network == nil {
 		s.Network = &NetworkSettings{}

@@ -45,7 +45,7 @@ type DatasourceOptions = DatasinkOptions
 
 // AddDatasink adds a container that the room writes.
 func (s *Specification) AddDatasink(o DatasinkOptions) error {
-	a, err := s.accessPoint(o, VolumeReadWrite, blobReadWrite)
+	a, err := s.inGeneration(o, VolumeReadWrite, blobReadWrite)
 	if err != nil {
 		return builderError("add datasink", o.Name, err)
 	}
@@ -55,7 +55,7 @@ func (s *Specification) AddDatasink(o DatasinkOptions) error {
 
 // AddDatasource adds a container that the room reads.
 func (s *Specification) AddDatasource(o DatasourceOptions) error {
-	a, err := s.accessPoint(o, VolumeReadOnly, blobReadOnly)
+	a, err := s.inGeneration(o, VolumeReadOnly, blobReadOnly)
 	if err != nil {
 		return builderError("add datasource", o.Name, err)
 	}

@@ -28,6 +28,13 @@ type ApplicationOptions struct {
 	Ports []int
 	// StartType is Auto if zero.
 	StartType StartType
+	// PullIdentity names the identity of the document that may pull the image;
+	// zero is for a public one.
+	PullIdentity string
+	// Source is a program in source form that the image runs; see
+	// [PackSource]. Zero means that the image has the program, which is
+	// better: what a room builds it cannot pin.
+	Source *PackedSource
 }
 
 // AddApplication adds an application. Access points that it uses must be in
@@ -50,6 +57,9 @@ func (s *Specification) application(o ApplicationOptions) (*Application, error) 
 	}
 	if err := checkImage(o.Image); err != nil {
 		return nil, err
+	}
+	if o.Source != nil {
+		o.Environment = append(o.Environment[:len(o.Environment):len(o.Environment)], o.Source.Variables()...)
 	}
 	if err := checkEnvironment(o.Environment); err != nil {
 		return nil, err
@@ -87,7 +97,31 @@ func (s *Specification) application(o ApplicationOptions) (*Application, error) 
 	if !contains(o.StartType.values(), string(o.StartType)) {
 		return nil, fmt.Errorf("the start type %q is not known; %s", o.StartType, suggestion(string(o.StartType), o.StartType.values()))
 	}
-	return newApplication(o), nil
+	a := newApplication(o)
+	if o.PullIdentity != "" {
+		identity, err := s.azureIdentity(o.PullIdentity)
+		if err != nil {
+			return nil, err
+		}
+		a.Image.Executable.Identity = identity
+	}
+	return a, s.applicationInGeneration(a, o)
+}
+
+// applicationInGeneration writes it as a document of [G1] does.
+func (s *Specification) applicationInGeneration(a *Application, o ApplicationOptions) error {
+	if s.Generation != G1 {
+		return nil
+	}
+	if o.StartType != StartAuto {
+		return errOnlyG2
+	}
+	if len(o.Ports) > 0 {
+		return errors.New("the ports of a document of G1 come with AddApplicationEndpoint")
+	}
+	a.RuntimeSettings.Mounts = encodeMounts(o.Datasources, o.Datasinks)
+	a.StartType, a.Datasources, a.Datasinks = "", nil, nil
+	return rewriteConfiguration(a.Image.EnforcementPolicy.Policy.Inline.PolicyDocument, G1)
 }
 
 // positive is false for what is not a number, too.

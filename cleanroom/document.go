@@ -2,6 +2,7 @@ package cleanroom
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,12 +57,14 @@ type DocumentError struct {
 	Document string
 	// Problems has at least one entry and at most 20, in document order.
 	Problems []Problem
+
+	kind string // what was read; zero means a specification
 }
 
 // Error names the document and each problem, one on a line if there are
 // several.
 func (e *DocumentError) Error() string {
-	head := "cleanroom: read specification"
+	head := "cleanroom: read " + cmp.Or(e.kind, "specification")
 	if e.Document != "" {
 		head += " " + e.Document
 	}
@@ -119,7 +122,7 @@ func parseYAML(b []byte) (*yaml.Node, error) {
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); err != nil {
 		if len(bytes.TrimSpace(b)) == 0 || doc.IsZero() && err.Error() == "EOF" {
-			return nil, refused("the document is empty; it needs identities, datasources, datasinks and applications")
+			return nil, refused("the document is empty")
 		}
 		return nil, refused("%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
@@ -129,7 +132,7 @@ func parseYAML(b []byte) (*yaml.Node, error) {
 		return nil, refused("%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		return nil, refused("the document is empty; it needs identities, datasources, datasinks and applications")
+		return nil, refused("the document is empty")
 	}
 	return doc.Content[0], nil
 }
@@ -150,6 +153,15 @@ func structure(b []byte) int {
 		}
 	}
 	return n
+}
+
+// of says what kind of document was read.
+func of(err error, kind string) error {
+	var d *DocumentError
+	if errors.As(err, &d) {
+		d.kind = kind
+	}
+	return err
 }
 
 // named adds the name of a file to a document's error.

@@ -15,21 +15,26 @@ import (
 // that order is part of what is generated. Equal documents give equal bytes,
 // and reading them gives an equal document.
 func (s *Specification) Encode() ([]byte, error) {
+	return encodeDocument(s, s.Generation, "specification")
+}
+
+// encodeDocument writes a document of any kind.
+func encodeDocument(document any, g Generation, kind string) ([]byte, error) {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
 	enc.CompactSeqIndent()
-	if err := enc.Encode(encoder{s.Generation}.node(reflect.ValueOf(s))); err != nil {
-		return nil, fmt.Errorf("cleanroom: write specification: %w", err)
+	if err := enc.Encode(encoder{g}.node(reflect.ValueOf(document))); err != nil {
+		return nil, fmt.Errorf("cleanroom: write %s: %w", kind, err)
 	}
 	if err := enc.Close(); err != nil {
-		return nil, fmt.Errorf("cleanroom: write specification: %w", err)
+		return nil, fmt.Errorf("cleanroom: write %s: %w", kind, err)
 	}
 	if b.Len() > MaxDocumentSize {
-		return nil, fmt.Errorf("cleanroom: write specification: %d bytes, more than the %d that can be read back", b.Len(), MaxDocumentSize)
+		return nil, fmt.Errorf("cleanroom: write %s: %d bytes, more than the %d that can be read back", kind, b.Len(), MaxDocumentSize)
 	}
 	if structure(b.Bytes()) > maxStructure {
-		return nil, fmt.Errorf("cleanroom: write specification: more than the %d structural characters that can be read back", maxStructure)
+		return nil, fmt.Errorf("cleanroom: write %s: more than the %d structural characters that can be read back", kind, maxStructure)
 	}
 	return b.Bytes(), nil
 }

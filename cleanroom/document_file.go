@@ -1,8 +1,10 @@
 package cleanroom
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -13,15 +15,20 @@ func ReadSpecification(file string) (*Specification, error) {
 }
 
 func readSpecification(file string, g Generation) (*Specification, error) {
+	return readDocument(file, "specification", func(b []byte) (*Specification, error) { return parseSpecification(b, g) })
+}
+
+// readDocument reads a file with a document of any kind.
+func readDocument[T any](file, kind string, parse func([]byte) (*T, error)) (*T, error) {
 	b, err := readWhole(file)
 	if err != nil {
-		return nil, fmt.Errorf("cleanroom: read specification: %w", err)
+		return nil, fmt.Errorf("cleanroom: read %s: %w", kind, err)
 	}
-	s, err := parseSpecification(b, g)
+	document, err := parse(b)
 	if err != nil {
 		return nil, named(err, file)
 	}
-	return s, nil
+	return document, nil
 }
 
 // betweenStats is where a test changes the file.
@@ -57,13 +64,15 @@ func readWhole(file string) ([]byte, error) {
 // WriteFile writes the document to a file in one step: a reader, or a crash,
 // sees the old document or the new one. A new file has
 // mode 0644: the document holds nothing secret.
-func (s *Specification) WriteFile(file string) error {
-	b, err := s.Encode()
+func (s *Specification) WriteFile(file string) error { return writeDocument(file, s, "specification") }
+
+func writeDocument(file string, document interface{ Encode() ([]byte, error) }, kind string) error {
+	b, err := document.Encode()
 	if err != nil {
 		return err
 	}
 	if err := writeAtomically(file, b); err != nil {
-		return fmt.Errorf("cleanroom: write specification %s: %w", file, err)
+		return fmt.Errorf("cleanroom: write %s %s: %w", kind, file, err)
 	}
 	return nil
 }
@@ -101,4 +110,41 @@ func fileMode(file string) os.FileMode {
 		return info.Mode().Perm()
 	}
 	return 0o644
+}
+
+// CreateFile writes the document to a new file. One that is there is left as it
+// is; the error is [fs.ErrExist].
+func (s *Specification) CreateFile(file string) error {
+	b, err := s.Encode()
+	if err != nil {
+		return err
+	}
+	if err := createAtomically(file, b); err != nil {
+		return fmt.Errorf("cleanroom: create specification %s: %w", file, err)
+	}
+	return nil
+}
+
+// createAtomically makes the file appear whole. A file system without links
+// shows it while it is written, and still overwrites none.
+func createAtomically(file string, b []byte) error {
+	whole, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(whole.Name())
+	_, err = whole.Write(b)
+	if err = errors.Join(err, whole.Chmod(0o644), whole.Sync(), whole.Close()); err != nil {
+		return err
+	}
+	err = link(whole.Name(), file)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
 }

@@ -34,6 +34,7 @@ const (
 
 	AttestedOIDC           Protocol = "Attested_OIDC"
 	AzureADFederated       Protocol = "AzureAD_Federated"
+	AzureADSecret          Protocol = "AzureAD_Secret"
 	AzureKeyVaultSecret    Protocol = "AzureKeyVault_Secret"
 	AzureKeyVaultSecureKey Protocol = "AzureKeyVault_SecureKey"
 	CGSSecret              Protocol = "Cgs_Secret"
@@ -48,6 +49,7 @@ const (
 	OneLakeResource   ResourceType = "Azure_OneLake"
 	AmazonS3Resource  ResourceType = "Aws_S3"
 	secretTypeKey     SecretType   = "Key"
+	secretTypeSecret  SecretType   = "Secret"
 	proxyAPI          ProxyType    = "API"
 	blobReadWrite     ProxyType    = "SecureVolume__ReadWrite__Azure__BlobStorage"
 	blobReadOnly      ProxyType    = "SecureVolume__ReadOnly__Azure__BlobStorage"

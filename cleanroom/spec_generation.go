@@ -41,6 +41,7 @@ func (g Generation) has(only string) bool {
 
 // onlyG2 are the words of enumerations that came with G2.
 var onlyG2 = map[string]bool{
+	"":    true, // no mode of encryption
 	"Cgs": true, "Cgs_Secret": true, "Azure_BlobStorage_DataLakeGen2": true, "Aws_S3": true,
 	"SecureVolume__ReadOnly__Azure__BlobStorage__DataLakeGen2": true, "SecureVolume__ReadWrite__Azure__BlobStorage__DataLakeGen2": true,
 	"SecureVolume__ReadOnly__Aws__S3": true, "SecureVolume__ReadWrite__Aws__S3": true,
@@ -151,7 +152,6 @@ func rewriteConfiguration(s *string, g Generation) error {
 	return nil
 }
 
-var errOnlyG1 = errors.New("the document is of generation G2, which has no such setting")
 var errOnlyG2 = errors.New("the document is of generation G1, which has no such setting; upgrade it")
 
 // otherReader names what reads the other form.
