@@ -26,6 +26,17 @@ type serviceError struct {
 	err                  *azcore.ResponseError
 }
 
+// serviceDocument is the body with which an Azure service refuses.
+type serviceDocument struct {
+	Error struct {
+		Code       string `json:"code"`
+		Message    string `json:"message"`
+		InnerError struct {
+			Code string `json:"code"`
+		} `json:"innererror"`
+	} `json:"error"`
+}
+
 // explainService shortens err if it is the answer of an Azure service.
 func explainService(err error) error {
 	var resp *azcore.ResponseError
@@ -37,15 +48,7 @@ func explainService(err error) error {
 		return e
 	}
 	body, readErr := runtime.Payload(resp.RawResponse)
-	var doc struct {
-		Error struct {
-			Code       string `json:"code"`
-			Message    string `json:"message"`
-			InnerError struct {
-				Code string `json:"code"`
-			} `json:"innererror"`
-		} `json:"error"`
-	}
+	var doc serviceDocument
 	if readErr == nil && json.Unmarshal(body, &doc) == nil {
 		e.inner, e.message = doc.Error.InnerError.Code, doc.Error.Message
 		if e.code == "" {

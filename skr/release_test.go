@@ -140,6 +140,7 @@ func TestReleaseConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	var firstErr error
 	wg.Go(func() { _, firstErr = r.Release(first, w.ref(), cred) })
+	waitFor(t, func() bool { return g.attested() == 1 }) // the flight is his
 	errs := make([]error, 20)
 	for i := range errs {
 		wg.Go(func() {

@@ -160,15 +160,7 @@ func (e *SidecarError) readQuoted(text string) {
 	if start < 0 {
 		return
 	}
-	var doc struct {
-		Error struct {
-			Code       string `json:"code"`
-			Message    string `json:"message"`
-			InnerError struct {
-				Code string `json:"code"`
-			} `json:"innererror"`
-		} `json:"error"`
-	}
+	var doc serviceDocument
 	if json.NewDecoder(strings.NewReader(text[start:])).Decode(&doc) == nil {
 		e.Code, e.InnerCode, e.Message = doc.Error.Code, doc.Error.InnerError.Code, doc.Error.Message
 	}

@@ -72,20 +72,8 @@ func (s *Server) scopes(c *call) []string {
 // wrapKey is POST /keys/{name}[/{version}]/wrapkey with an octet key: AES Key
 // Wrap of RFC 3394 by the key's own size.
 func (s *Server) wrapKey(_ context.Context, c *call) (any, error) {
-	var in struct {
-		Alg   string `json:"alg"`
-		Value string `json:"value"`
-	}
-	if err := c.read(&in); err != nil {
-		return nil, err
-	}
-	s.mu.RLock()
-	k, err := s.key(c)
-	s.mu.RUnlock()
+	k, in, err := s.operand(c, "wrapKey")
 	if err != nil {
-		return nil, err
-	}
-	if err := k.mayUse("wrapKey", s.now().Unix()); err != nil {
 		return nil, err
 	}
 	if want := map[int]string{16: "A128KW", 24: "A192KW", 32: "A256KW"}[len(k.oct)]; want == "" || in.Alg != want {

@@ -41,20 +41,8 @@ func newECKey(name string) (*ecdsa.PrivateKey, error) {
 // signDigest is POST /keys/{name}/{version}/sign. The answer is r and s one
 // after the other, each as long as the curve's order.
 func (s *Server) signDigest(_ context.Context, c *call) (any, error) {
-	var in struct {
-		Alg   string `json:"alg"`
-		Value string `json:"value"`
-	}
-	if err := c.read(&in); err != nil {
-		return nil, err
-	}
-	s.mu.RLock()
-	k, err := s.key(c)
-	s.mu.RUnlock()
+	k, in, err := s.operand(c, "sign")
 	if err != nil {
-		return nil, err
-	}
-	if err := k.mayUse("sign", s.now().Unix()); err != nil {
 		return nil, err
 	}
 	if k.ec == nil {
@@ -80,6 +68,27 @@ func (s *Server) signDigest(_ context.Context, c *call) (any, error) {
 	r.FillBytes(signature[:size])
 	sv.FillBytes(signature[size:])
 	return map[string]string{"kid": c.id("keys", k.name, k.id), "value": wire.Encode64(signature)}, nil
+}
+
+// keyRequest is the body of a request to use a key.
+type keyRequest struct {
+	Alg   string `json:"alg"`
+	Value string `json:"value"`
+}
+
+// operand is the key of a request, which may be used so, and the request.
+func (s *Server) operand(c *call, use string) (*keyVersion, *keyRequest, error) {
+	in := &keyRequest{}
+	if err := c.read(in); err != nil {
+		return nil, nil, err
+	}
+	s.mu.RLock()
+	k, err := s.key(c)
+	s.mu.RUnlock()
+	if err != nil {
+		return nil, nil, err
+	}
+	return k, in, k.mayUse(use, s.now().Unix())
 }
 
 // mayUse says whether the key may be used for the operation at this time.
