@@ -269,3 +269,34 @@ func TestCacheAmongProcesses(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// lyingSource breaks the promise of a source.
+type lyingSource struct{ chain *snp.Chain }
+
+func (s lyingSource) Chain(context.Context, *snp.Report) (*snp.Chain, error) { return s.chain, nil }
+
+// A chain that does not fit the report is neither given out nor kept, in memory
+// or on disk, whoever brought it.
+func TestCacheKeepsNoStrayChain(t *testing.T) {
+	h := newHost(t)
+	honest := h.services(t)["THIM"]
+	before := h.report(t)
+	old, err := honest.Chain(t.Context(), before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.update(t, tcb2)
+	after := h.report(t)
+	dir := filepath.Join(t.TempDir(), "cache")
+	for range 2 {
+		if chain, err := h.cache(t, lyingSource{old}, dir).Chain(t.Context(), after); err == nil || chain != nil || !strings.Contains(err.Error(), "the report for") {
+			t.Errorf("%v", err)
+		}
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
+		t.Errorf("%d files, %v", len(files), err)
+	}
+	if chain, err := h.cache(t, honest, dir).Chain(t.Context(), after); err != nil || chain.TCB() != after.ReportedTCB {
+		t.Errorf("the right one: %v", err)
+	}
+}

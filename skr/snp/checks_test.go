@@ -21,6 +21,7 @@ func TestValidate(t *testing.T) {
 	good := bytes.Repeat([]byte{0xab}, 32)
 	tcb := func(n uint64) map[string]uint64 { return map[string]uint64{Milan: n} }
 	debug := func(b []byte) { b[offPolicy+2] |= 8 }
+	migration := func(b []byte) { b[offPolicy+2] |= 4 }
 	vmpl := func(b []byte) { b[offVMPL] = 2 }
 	cases := map[string]struct {
 		edit func([]byte)
@@ -35,6 +36,8 @@ func TestValidate(t *testing.T) {
 		"other measurement": {nil, &ValidateOptions{Measurements: [][]byte{{1}}}, "report.measurement"},
 		"debug":             {debug, nil, "report.debug"},
 		"debug allowed":     {debug, &ValidateOptions{AllowDebug: true}, ""},
+		"migration":         {migration, nil, "report.migration"},
+		"migration allowed": {migration, &ValidateOptions{AllowMigration: true}, ""},
 		"vmpl":              {vmpl, &ValidateOptions{MaxVMPL: 1}, "report.vmpl"},
 		"vmpl allowed":      {vmpl, &ValidateOptions{MaxVMPL: 2}, ""},
 		"guest svn":         {nil, &ValidateOptions{MinGuestSVN: 6}, "report.guest-svn"},
@@ -58,9 +61,9 @@ func TestValidate(t *testing.T) {
 			t.Fatal(err)
 		}
 		checks, err := Validate(result, tc.opts)
-		want := 7
+		want := 8
 		if tc.opts != nil && tc.opts.UVM != nil {
-			want = 11
+			want = 12
 		}
 		if got := failedIDs(err); got != tc.want || (err == nil) != (tc.want == "") || len(checks) != want {
 			t.Errorf("%s: failed %q, want %q, %d checks", name, got, tc.want, len(checks))
@@ -148,6 +151,7 @@ func TestEveryCheckExplainsItself(t *testing.T) {
 		"report.host-data":   {good, strict(func(o *ValidateOptions) { o.HostData = [][]byte{make([]byte, 32)} })},
 		"report.measurement": {good, strict(func(o *ValidateOptions) { o.Measurements = [][]byte{make([]byte, 48)} })},
 		"report.debug":       {changed(func(ev *skr.Evidence) { ev.Report = raw(func(b []byte) { b[offPolicy+2] |= 8 }) }), nil},
+		"report.migration":   {changed(func(ev *skr.Evidence) { ev.Report = raw(func(b []byte) { b[offPolicy+2] |= 4 }) }), nil},
 		"report.vmpl":        {changed(func(ev *skr.Evidence) { ev.Report = raw(func(b []byte) { b[offVMPL] = 2 }) }), nil},
 		"report.guest-svn":   {good, strict(func(o *ValidateOptions) { o.MinGuestSVN = 6 })},
 		"report.minimum-tcb": {good, strict(func(o *ValidateOptions) { o.MinTCB = map[string]uint64{Milan: 0xdc08000000000003} })},
@@ -184,7 +188,7 @@ func TestEveryCheckExplainsItself(t *testing.T) {
 		explain(id, err)
 	}
 	ids := documented(t)
-	if len(ids) != 25 || !slices.Equal(slices.Sorted(slices.Values(ids)), slices.Sorted(maps.Keys(texts))) {
+	if len(ids) != 26 || !slices.Equal(slices.Sorted(slices.Values(ids)), slices.Sorted(maps.Keys(texts))) {
 		t.Errorf("documented: %d %v\nreached: %v", len(ids), ids, slices.Sorted(maps.Keys(texts)))
 	}
 	var out strings.Builder

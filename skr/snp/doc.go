@@ -40,6 +40,7 @@
 //	report.host-data        Validate  HOST_DATA is an accepted security policy's
 //	report.measurement      Validate  the launch measurement is an accepted one
 //	report.debug            Validate  the host cannot debug the guest
+//	report.migration        Validate  nobody else may carry the guest's memory away
 //	report.vmpl             Validate  the privilege level that asked is low enough
 //	report.guest-svn        Validate  the guest's security version is high enough
 //	report.minimum-tcb      Validate  each component of the reported TCB is high enough

@@ -11,7 +11,7 @@ import (
 )
 
 // ValidateOptions say which guests are acceptable. The zero value accepts any
-// host data, but neither debugging nor a privilege level above 0.
+// host data, but neither debugging, nor migration, nor a privilege level above 0.
 type ValidateOptions struct {
 	// HostData lists the acceptable host data, 32 bytes each: SHA-256 digests of
 	// security policies. Nil accepts any.
@@ -21,6 +21,9 @@ type ValidateOptions struct {
 	Measurements [][]byte
 	// AllowDebug accepts guests whose memory the host can read.
 	AllowDebug bool
+	// AllowMigration accepts guests with which a migration agent may be
+	// associated: that agent has the guest's memory, and nothing here says who it is.
+	AllowMigration bool
 	// MaxVMPL is the highest privilege level number accepted, 0 to 3.
 	MaxVMPL uint32
 	// MinGuestSVN is the lowest guest security version accepted.
@@ -72,7 +75,8 @@ func validateReport(l, result *Result, opts *ValidateOptions) {
 	r := result.Report
 	l.add(oneOf("report.host-data", opts.HostData, r.HostData[:], "the guest runs another security policy than the accepted one"))
 	l.add(oneOf("report.measurement", opts.Measurements, r.Measurement[:], "the guest was launched from another utility VM than the accepted one"))
-	l.add(condition("report.debug", debugWanted(opts.AllowDebug), fmt.Sprint(r.Debug), opts.AllowDebug || !r.Debug, "launch the guest without the debug policy bit"))
+	l.add(condition("report.debug", falseOr(opts.AllowDebug), fmt.Sprint(r.Debug), opts.AllowDebug || !r.Debug, "launch the guest without the debug policy bit"))
+	l.add(condition("report.migration", falseOr(opts.AllowMigration), fmt.Sprint(r.Migration), opts.AllowMigration || !r.Migration, "launch the guest without the policy bit for a migration agent"))
 	l.add(condition("report.vmpl", fmt.Sprintf("at most %d", opts.MaxVMPL), fmt.Sprint(r.VMPL), r.VMPL <= opts.MaxVMPL, "ask for the report at a more privileged level"))
 	l.add(condition("report.guest-svn", fmt.Sprintf("at least %d", opts.MinGuestSVN), fmt.Sprint(r.GuestSVN), r.GuestSVN >= opts.MinGuestSVN, "deploy on an updated platform"))
 	l.add(minimumTCB(opts.MinTCB, result.Product, r.ReportedTCB))
@@ -112,7 +116,7 @@ func minimumTCB(minimum map[string]uint64, product string, got uint64) skr.Check
 	return condition(id, fmt.Sprintf("each byte at least that of %016x", want), value, ok, remedy)
 }
 
-func debugWanted(allowed bool) string {
+func falseOr(allowed bool) string {
 	if allowed {
 		return "true or false"
 	}

@@ -2,6 +2,7 @@ package snp
 
 import (
 	"bytes"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
@@ -278,5 +279,24 @@ func TestRootsStayApart(t *testing.T) {
 	}
 	if _, err := NewVerifierWithTestRoots(TestRoots{ARKAndASK: testpki.PEM(c.ask, c.ark)}, nil); err != nil {
 		t.Errorf("the other order: %v", err)
+	}
+}
+
+// AMD signs a VCEK in one way. Another signature, good in itself, is not its.
+func TestVCEKSignatureAlgorithm(t *testing.T) {
+	c, _ := twoChips(t)
+	report := c.report(t, []byte("data"), nil)
+	for algorithm, want := range map[x509.SignatureAlgorithm]string{
+		x509.SHA384WithRSAPSS: "", x509.SHA256WithRSAPSS: "report.chain", x509.SHA512WithRSAPSS: "report.chain", x509.SHA384WithRSA: "report.chain", x509.SHA256WithRSA: "report.chain",
+	} {
+		leaf := &x509.Certificate{Subject: amdName(vcekName), SignatureAlgorithm: algorithm, ExtraExtensions: c.extensions(c.tcb)}
+		vcek, err := testpki.Sign(leaf, c.key.Public(), c.ask, c.askKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.verifier(t, nil).VerifyReport(report, testpki.PEM(vcek, c.ask, c.ark))
+		if got := failedIDs(err); got != want || (err != nil) != (want != "") {
+			t.Errorf("%v: failed checks %q, want %q: %v", algorithm, got, want, err)
+		}
 	}
 }

@@ -83,6 +83,7 @@ func parse(args []string, out io.Writer) (*arguments, error) {
 		return err
 	})
 	flags.BoolVar(&a.validate.AllowDebug, "allow-debug", false, "accept a guest whose memory the host can read")
+	flags.BoolVar(&a.validate.AllowMigration, "allow-migration", false, "accept a guest with which a migration agent may be associated")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(out)
 		fmt.Fprintln(out, "verifyreport judges a captured SEV-SNP report offline. Exit codes: 0 accepted, 1 a file could not be read, 2 wrong use, 3 refused.")
