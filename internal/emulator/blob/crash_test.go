@@ -45,6 +45,7 @@ var faults = []fault{
 	{"429", false, status(http.StatusTooManyRequests, "TooManyRequests")},
 	{"500", false, status(http.StatusInternalServerError, "InternalError")},
 	{"403", false, status(http.StatusForbidden, "AuthorizationPermissionMismatch")},
+	{"409", false, status(http.StatusConflict, "BlobImmutableDueToPolicy")},
 	{"412", false, status(http.StatusPreconditionFailed, "ConditionNotMet")},
 	{"a body that ends early", false, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 		answer, err := next.RoundTrip(r)
@@ -262,6 +263,10 @@ func TestEveryRequestFails(t *testing.T) {
 						operation.prepare(t, c)
 						c.at, c.seen = at, 0
 						err := operation.run(t.Context(), t, c.sink(t, retries))
+						var detail *datasink.Error
+						if err != nil && (!errors.As(err, &detail) || detail.Op == "" || detail.Sink != c.url) {
+							t.Fatalf("%s, at request %d: %v does not say operation and place", what, at, err)
+						}
 						if !operation.check(t, c, err) {
 							t.Fatalf("%s, at request %d: the result is neither old nor new, or success without it; error %v", what, at, err)
 						}
