@@ -1,7 +1,12 @@
 // Package datasinktest is the conformance suite of sinks: what package
 // datasink promises of every backend, as tests. It runs against memory and
-// directories in the package's own tests and against the local blob service.
-// To run it against a real container, call [Run] with a function that makes
+// directories in the package's own tests, against the local blob service, and
+// against Azurite where the variable AZURITE_BLOB_ENDPOINT leads package
+// datasink's TestAzurite to one. Azurite proves signatures on the wire, blocks,
+// conditions, ranges and listings; it knows no customer-provided keys, takes
+// block ids of unequal length, and checks no signature of a token: those are
+// proved against the local blob service alone.
+// To run the suite against a real container, call [Run] with a function that makes
 // sinks on empty containers of an account of yours.
 package datasinktest
 
