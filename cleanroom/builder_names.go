@@ -2,6 +2,7 @@ package cleanroom
 
 import (
 	"crypto/md5"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -73,4 +74,16 @@ func KEKName(path string) string {
 	namespace, _ := hex.DecodeString("6ba7b8149dad11d180b400c04fd430c8")
 	sum := md5.Sum(append(namespace, path...))
 	return hex.EncodeToString(sum[:4]) + "-kek"
+}
+
+// UniqueString is what the reference scripts add to the names of resources, from
+// the name of their resource group: 13 lower case letters of a SHA-512. It tells
+// names apart and keeps nothing secret; the scripts made a password of it once.
+func UniqueString(s string) string {
+	sum := sha512.Sum512([]byte(s))
+	var b strings.Builder
+	for _, c := range sum[1:14] {
+		b.WriteByte('a' + c%26)
+	}
+	return b.String()
 }

@@ -204,3 +204,15 @@ func TestKEKName(t *testing.T) {
 		}
 	}
 }
+
+func TestUniqueString(t *testing.T) {
+	for s, want := range map[string]string{
+		"publisher-12345678": "uqlvijswqovpi",
+		"consumer-12345678":  "adepaayfrtypj",
+		"publisher-00000000": "kroxmwkyvmbvt",
+	} {
+		if got := UniqueString(s); got != want {
+			t.Errorf("%s: got %s, want %s", s, got, want)
+		}
+	}
+}

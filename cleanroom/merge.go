@@ -119,10 +119,13 @@ func (m *merger) list(to, from reflect.Value, path string) {
 		to.Set(reflect.MakeSlice(to.Type(), 0, from.Len()))
 	}
 	byName, byValue := map[string]int{}, map[string]bool{}
+	// Of what has a name that is all that tells it from others; the rest is
+	// compared whole.
 	add := func(i int, v reflect.Value) {
-		byValue[fingerprint(v)] = true
 		if name, ok := nameOf(v); ok {
 			byName[name] = i
+		} else {
+			byValue[fingerprint(v)] = true
 		}
 	}
 	for i := range to.Len() {
@@ -130,14 +133,15 @@ func (m *merger) list(to, from reflect.Value, path string) {
 	}
 	for i := range from.Len() {
 		v := from.Index(i)
-		if byValue[fingerprint(v)] {
-			continue
-		}
 		if name, ok := nameOf(v); ok {
 			if at, ok := byName[name]; ok {
-				m.equal(to.Index(at), v, fmt.Sprintf("%s[%s]", path, name))
+				if !reflect.DeepEqual(to.Index(at).Interface(), v.Interface()) {
+					m.equal(to.Index(at), v, fmt.Sprintf("%s[%s]", path, name))
+				}
 				continue
 			}
+		} else if byValue[fingerprint(v)] {
+			continue
 		}
 		to.Set(reflect.Append(to, v))
 		add(to.Len()-1, v)
