@@ -23,12 +23,15 @@ func TestDecrypterWantsOAEP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	//lint:ignore SA1019 what must not be opened
 	old, err := rsa.EncryptPKCS1v15(rand.Reader, &private.PublicKey, []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, opts := range map[string]crypto.DecrypterOpts{
-		"nil": nil, "PKCS #1 v1.5": &rsa.PKCS1v15DecryptOptions{}, "PKCS #1 v1.5 with a length": &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 6}, "a hash": crypto.SHA256,
+		"nil": nil, "a hash": crypto.SHA256,
+		//lint:ignore SA1019 what must be refused
+		"PKCS #1 v1.5": &rsa.PKCS1v15DecryptOptions{}, "PKCS #1 v1.5 with a length": &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 6},
 	} {
 		if plain, err := d.Decrypt(rand.Reader, old, opts); err == nil || plain != nil || !strings.Contains(err.Error(), "OAEPOptions") {
 			t.Errorf("%s: %q, %v", name, plain, err)
