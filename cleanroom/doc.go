@@ -32,7 +32,9 @@
 // accepted document; [VerifyProposals] makes them again and compares, before a
 // party votes for what another one proposed. [ReleasePolicyFor] and [Keys] bind
 // key-encryption keys to the policy that was accepted, and wrap data keys and
-// secrets under them. Data keys lie in a [DEKStore] of the party.
+// secrets under them. Data keys lie in a [DEKStore] of the party. [Plan] then
+// looks, with what a party can see and read, for all that would keep the run
+// from succeeding.
 //
 // In the room, [Enter] reads what the template put into the environment, and
 // fails unless every party consents to the execution. [Room.OpenDB] and
@@ -43,6 +45,7 @@
 //
 // A refusal by a service or by a check is a [DeniedError]: which check, wanted,
 // got, what to do. Messages begin with "cleanroom:". [DocumentError] lists what is wrong with
-// a text, [MergeConflictError] what two documents say differently, and
-// [ValidationError] what keeps a document from being used.
+// a text, [MergeConflictError] what two documents say differently,
+// [ValidationError] what keeps a document from being used, and [PlanError] what
+// keeps a run from succeeding.
 package cleanroom
