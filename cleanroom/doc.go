@@ -34,7 +34,8 @@
 // key-encryption keys to the policy that was accepted, and wrap data keys and
 // secrets under them. Data keys lie in a [DEKStore] of the party. [Plan] then
 // looks, with what a party can see and read, for all that would keep the run
-// from succeeding.
+// from succeeding. A [Provisioner] deploys what a party needs in Azure
+// ([Provision]), and the room.
 //
 // In the room, [Enter] reads what the template put into the environment, and
 // fails unless every party consents to the execution. [Room.OpenDB] and

@@ -194,7 +194,7 @@ func TestParity(t *testing.T) {
 	for c := range missing {
 		t.Errorf("%q is not in the table", c)
 	}
-	if scripts != 4 {
+	if scripts != 7 {
 		t.Errorf("%d steps of scripts", scripts)
 	}
 }

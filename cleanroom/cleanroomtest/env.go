@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cleanroom-go/sdk/internal/emulator/arm"
 	"github.com/cleanroom-go/sdk/internal/emulator/blob"
 	"github.com/cleanroom-go/sdk/internal/emulator/ccf"
 	"github.com/cleanroom-go/sdk/internal/emulator/entra"
@@ -41,6 +42,7 @@ type Env struct {
 	vaults  *vault.Server
 	hsms    *vault.Server
 	storage *blob.Server
+	azure   *arm.Server
 	own     *Conn
 
 	mu       sync.Mutex
@@ -151,7 +153,12 @@ func (e *Env) newServices() error {
 		return err
 	}
 	e.storage = blob.New(blob.Options{Verify: e.verifyToken})
-	e.services = &route{attestation: attestation, login: e.login, guests: e.machine.Handler(), vault: e.vaults, hsm: e.hsms, storage: e.storage}
+	tenants := map[string]string{}
+	for _, p := range e.parties {
+		tenants[p.SubscriptionID] = p.TenantID
+	}
+	e.azure = arm.New(arm.Options{Verify: e.verifyToken, Tenants: tenants})
+	e.services = &route{attestation: attestation, login: e.login, management: e.azure, guests: e.machine.Handler(), vault: e.vaults, hsm: e.hsms, storage: e.storage}
 	for _, p := range e.parties {
 		e.provision(p)
 	}
@@ -163,6 +170,7 @@ func (e *Env) newServices() error {
 // read secrets, and use the data.
 func (e *Env) provision(p *Party) {
 	e.login.AddSecret(p.TenantID, p.AccountID, p.secret)
+	e.azure.AddGroup(p.SubscriptionID, p.ResourceGroup, "westeurope")
 	e.vaults.Grant(vaultHost(p.Name), p.AccountID, vault.KeysImport, vault.KeysRead, vault.KeysUpdate, vault.KeysRelease, vault.SecretsSet, vault.SecretsGet,
 		vault.KeysCreate, vault.KeysSign, vault.CertificatesCreate, vault.CertificatesRead)
 	e.vaults.Grant(vaultHost(p.Name), p.IdentityID, vault.KeysRead, vault.KeysRelease, vault.SecretsGet)

@@ -175,7 +175,7 @@ func TestSeparation(t *testing.T) {
 	}
 	defer conn.Close()
 	var unknown *cleanroomtest.UnknownHostError
-	if _, err := conn.DialContext(t.Context(), "tcp", "management.azure.com:443"); !errors.As(err, &unknown) {
+	if _, err := conn.DialContext(t.Context(), "tcp", "graph.microsoft.com:443"); !errors.As(err, &unknown) {
 		t.Errorf("dial to a host outside: %v", err)
 	}
 

@@ -18,6 +18,8 @@ const (
 	AttestationHost = "sharedneu.neu.attest.azure.net"
 	// LoginHost issues tokens.
 	LoginHost = "login.microsoftonline.com"
+	// ManagementHost deploys templates.
+	ManagementHost = "management.azure.com"
 
 	guestHost   = "sev-guest.cleanroomtest.internal"
 	vaultSuffix = ".vault.azure.net"
@@ -28,7 +30,7 @@ const (
 
 // served are the host names of the environment; a leading dot stands for any
 // one label before it.
-var served = []string{LedgerHost, "." + LedgerHost, AttestationHost, LoginHost, guestHost, vaultSuffix, hsmSuffix, blobSuffix, webSuffix}
+var served = []string{LedgerHost, "." + LedgerHost, AttestationHost, LoginHost, ManagementHost, guestHost, vaultSuffix, hsmSuffix, blobSuffix, webSuffix}
 
 // UnknownHostError is what a dial to a host outside the environment gives:
 // nothing that uses the environment's transport can leave the machine.
@@ -77,8 +79,8 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 
 // route sends a request to the handler of its host.
 type route struct {
-	ledger, attestation, login, guests, vault, hsm, storage http.Handler
-	nodes                                                   map[string]http.Handler // of the ledger, by host
+	ledger, attestation, login, management, guests, vault, hsm, storage http.Handler
+	nodes                                                               map[string]http.Handler // of the ledger, by host
 }
 
 // ServeHTTP implements http.Handler. The host comes from the request, as it
@@ -103,6 +105,8 @@ func (r *route) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h = r.attestation
 	case host == LoginHost:
 		h = r.login
+	case host == ManagementHost:
+		h = r.management
 	case host == guestHost:
 		h = r.guests
 	case strings.HasSuffix(host, vaultSuffix):

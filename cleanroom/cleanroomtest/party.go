@@ -22,6 +22,10 @@ type Party struct {
 	AccountID string
 	// IdentityID is the client id of the managed identity that a room may use.
 	IdentityID string
+	// SubscriptionID and ResourceGroup are where the party deploys. What it has
+	// from the beginning is not among the group's resources, and what is deployed
+	// there is recorded and does nothing.
+	SubscriptionID, ResourceGroup string
 	// VaultURL is a premium key vault, with keys and secrets.
 	VaultURL string
 	// HSMURL is a Managed HSM, activated, with keys and no secrets. The account
@@ -48,8 +52,10 @@ func newParty(name, tenant, account, identity string) (*Party, error) {
 		TenantID:   tenant,
 		AccountID:  account,
 		IdentityID: identity,
-		VaultURL:   "https://" + vaultHost(name),
-		HSMURL:     "https://" + hsmHost(name),
+		// One zero of the tenant's id is another digit.
+		SubscriptionID: tenant[:9] + "1" + tenant[10:], ResourceGroup: name + "-rg",
+		VaultURL: "https://" + vaultHost(name),
+		HSMURL:   "https://" + hsmHost(name),
 
 		StorageURL:    "https://" + dataAccount(name) + blobSuffix,
 		WebStorageURL: "https://" + webAccount(name) + blobSuffix,
@@ -85,4 +91,13 @@ func (e *Env) Party(name string) (*Party, error) {
 		return nil, fmt.Errorf("cleanroomtest: there is no party %q; there are %q and %q", name, Publisher, Consumer)
 	}
 	return p, nil
+}
+
+// Deployed lists what is in a party's resource group, as TYPE NAME, sorted.
+func (e *Env) Deployed(party string) ([]string, error) {
+	p, err := e.Party(party)
+	if err != nil {
+		return nil, err
+	}
+	return e.azure.Resources(p.SubscriptionID, p.ResourceGroup), nil
 }
