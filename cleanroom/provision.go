@@ -3,7 +3,6 @@ package cleanroom
 import (
 	"bytes"
 	"crypto/sha1"
-	"crypto/sha512"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,18 +10,6 @@ import (
 
 	"github.com/cleanroom-go/sdk/governance"
 )
-
-// UniqueString is the text of 13 letters from which the scripts of the
-// reference tools derive the names of a resource group's resources: bytes 1 to
-// 13 of the SHA-512 of the group's name, each as one of 26 letters.
-func UniqueString(resourceGroup string) string {
-	sum := sha512.Sum512([]byte(resourceGroup))
-	var b [13]byte
-	for i := range b {
-		b[i] = 'a' + sum[i+1]%26
-	}
-	return string(b[:])
-}
 
 // Provision declares what a party needs in Azure: a premium vault for keys and
 // secrets, a storage account for data, one whose static website publishes the

@@ -19,17 +19,6 @@ import (
 	"github.com/cleanroom-go/sdk/cleanroom/cleanroomtest"
 )
 
-// TestUniqueString has the vectors of the reference tools.
-func TestUniqueString(t *testing.T) {
-	for group, want := range map[string]string{
-		"publisher-12345678": "uqlvijswqovpi", "consumer-12345678": "adepaayfrtypj", "publisher-00000000": "kroxmwkyvmbvt",
-	} {
-		if got := cleanroom.UniqueString(group); got != want {
-			t.Errorf("%s: %s, want %s", group, got, want)
-		}
-	}
-}
-
 // deployer is a party that deploys.
 type deployer struct {
 	*testing.T
