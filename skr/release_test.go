@@ -226,6 +226,34 @@ func TestReleaseStopsWhenNobodyWaits(t *testing.T) {
 	}
 }
 
+// TestReleaseOfExpiring: a key that expires in its vault is not kept longer.
+func TestReleaseOfExpiring(t *testing.T) {
+	for left, want := range map[time.Duration]int{10 * time.Minute: 2, 2 * time.Hour: 1, -time.Hour: 3} {
+		w := newWorld(t)
+		g := w.guest()
+		r, err := NewReleaser(g, &ReleaserOptions{ClientOptions: w.options(), Roots: w.ca.Pool(), TTL: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		w.editRelease = func(_, payload, _ object) {
+			payload["response"].(object)["key"].(object)["attributes"] = object{"enabled": true, "exp": now.Add(left).Unix()}
+		}
+		for _, later := range []time.Duration{0, 5 * time.Minute, 20 * time.Minute} {
+			r.now = func() time.Time { return now.Add(later) }
+			if _, err := r.Release(t.Context(), w.ref(), &sameBearer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := g.attested(); got != want {
+			t.Errorf("a key that expires in %s was released %d times in 20 minutes, want %d", left, got, want)
+		}
+		r.Close()
+	}
+}
+
+var sameBearer = bearer{"t"}
+
 func TestReleaseTTL(t *testing.T) {
 	w := newWorld(t)
 	g := w.guest()

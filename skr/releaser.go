@@ -35,7 +35,8 @@ type ReleaserOptions struct {
 	// which uses SHA-1.
 	Algorithm string
 	// TTL is how long a released key is kept for further calls; zero means 15
-	// minutes, a negative value that nothing is kept.
+	// minutes, a negative value that nothing is kept. A key that expires in its
+	// vault before that is not kept longer.
 	TTL time.Duration
 	// OnRelease, if set, is told of each key that a vault has released, with
 	// its version, and not of those that were kept. It must not block.
@@ -248,12 +249,20 @@ func (r *Releaser) fly(ctx context.Context, id releaseID, f *flight) {
 	close(f.done)
 }
 
-// keep caches a key; a timer forgets it even if nobody asks again.
+// keep caches a key until the TTL is over, or the key has expired in its vault;
+// a timer forgets it even if nobody asks again.
 func (r *Releaser) keep(id releaseID, key *releasedMaterial) {
 	r.forget(id, r.cache[id])
+	ttl, now := r.ttl, r.now()
+	if !key.expires.IsZero() {
+		ttl = min(ttl, key.expires.Sub(now))
+	}
+	if ttl <= 0 {
+		return
+	}
 	key.retain()
-	c := &cached{key: key, expires: r.now().Add(r.ttl)}
-	c.timer = time.AfterFunc(r.ttl, func() {
+	c := &cached{key: key, expires: now.Add(ttl)}
+	c.timer = time.AfterFunc(ttl, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.forget(id, c)

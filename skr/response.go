@@ -39,9 +39,10 @@ type releaseCheck struct {
 // every check. It is shared between handles and changes once, when the last of
 // them has gone.
 type releasedMaterial struct {
-	ref    KeyRef // with the version that was released
-	kind   string // kty without the suffix -HSM
-	checks []Check
+	ref     KeyRef    // with the version that was released
+	kind    string    // kty without the suffix -HSM
+	expires time.Time // of the key in the vault, zero for never
+	checks  []Check
 
 	mu      sync.Mutex
 	holders int
@@ -60,7 +61,11 @@ type releasePayload struct {
 	} `json:"request"`
 	Response struct {
 		Key struct {
-			Key releasedJWK `json:"key"`
+			Key        releasedJWK `json:"key"`
+			Attributes struct {
+				// Expires is in seconds since 1970, zero for never.
+				Expires int64 `json:"exp"`
+			} `json:"attributes"`
 		} `json:"key"`
 	} `json:"response"`
 }
@@ -109,6 +114,9 @@ func (rc *releaseCheck) open(raw string) (*releasedMaterial, []Check) {
 	}
 	m.ref, m.checks = rc.ref, l.checks
 	m.ref.Version = version
+	if exp := doc.Response.Key.Attributes.Expires; exp > 0 {
+		m.expires = time.Unix(exp, 0)
+	}
 	return m, l.checks
 }
 
