@@ -1,0 +1,5 @@
+//go:build !race
+
+package datasink_test
+
+const underRace = false
