@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 
 	"github.com/cleanroom-go/sdk/internal/redact"
 )
@@ -21,14 +21,17 @@ type DEK struct {
 	// hold gives the bytes. It is a function because package fmt, asked for
 	// %s of a struct, prints what an unexported pointer in it points to.
 	hold func() *redact.Secret
-	// mode is that of the first sink which used the key, in this process.
-	mode func() *atomic.Pointer[Mode]
 }
 
 func newDEK(b []byte) *DEK {
-	secret, mode := redact.New(b), new(atomic.Pointer[Mode])
-	return &DEK{func() *redact.Secret { return secret }, func() *atomic.Pointer[Mode] { return mode }}
+	secret := redact.New(b)
+	return &DEK{func() *redact.Secret { return secret }}
 }
+
+// modes has the mode of each key that this process has used, by the key's
+// digest, since one key may be unwrapped or read again and again. Entries stay:
+// they are small, and forgetting one would forget the rule.
+var modes sync.Map
 
 // NewDEK makes a key from the system's random source.
 func NewDEK() (*DEK, error) {
@@ -80,16 +83,15 @@ func (k *DEK) Close() {
 // so one that was ever used for it must not seal, nor the reverse; and two
 // formats under one key could be taken for each other.
 func (k *DEK) belong(m Mode) error {
-	if k.closed() {
+	digest := k.Digest()
+	if digest == [32]byte{} {
 		return errors.New("the DEK is closed")
 	}
-	if p := k.mode(); !p.CompareAndSwap(nil, &m) && *p.Load() != m {
-		return fmt.Errorf("the DEK belongs to mode %s, where it has been used: a key has one mode for life, make another for mode %s", *p.Load(), m)
+	if used, known := modes.LoadOrStore(digest, m); known && used != m {
+		return fmt.Errorf("the DEK belongs to mode %s, where it has been used: a key has one mode for life, make another for mode %s", used, m)
 	}
 	return nil
 }
-
-func (k *DEK) closed() bool { return k.hold == nil || k.hold().Len() == 0 }
 
 // String and the other textual forms of a key show no part of it.
 func (k DEK) String() string               { return redact.Text }

@@ -216,6 +216,18 @@ func TestDEKHasOneMode(t *testing.T) {
 	if _, err := datasink.New("https://account.blob.core.windows.net/output", noToken{}, &datasink.Options{Mode: datasink.CPK, DEK: dek}); err == nil {
 		t.Error("a key of mode CSE is sent to the service")
 	}
+	// It is the same key if it is read again, and after the first was closed.
+	again, err := datasink.ParseDEK(dek.Clone())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dek.Close()
+	if _, err := datasink.New("https://account.blob.core.windows.net/output", noToken{}, &datasink.Options{Mode: datasink.CPK, DEK: again}); err == nil {
+		t.Error("a key of mode CSE that was read again is sent to the service")
+	}
+	if _, err := datasink.NewWithBackend(datasink.Memory(), &datasink.Options{Mode: datasink.CSE, DEK: again}); err != nil {
+		t.Errorf("a key that was read again, in its own mode: %v", err)
+	}
 }
 
 // TestSealedOptions: the place must be named.
