@@ -13,9 +13,25 @@
 // Writing is like a transaction of database/sql: a [Writer] takes bytes,
 // [Writer.Commit] makes them visible in one step, [Writer.Close] without a
 // commit leaves nothing. A half-written result never has the result's name.
-// Reading is an io.ReaderAt and all that goes with it, and [Sink.Download] is
-// the safe way to disk. Both stay within a fixed number of blocks of memory,
-// whatever the length.
+// Reading is an io.ReaderAt and all that goes with it. Both stay within a fixed
+// number of blocks of memory, whatever the length.
+//
+// [Sink.Upload] and [Sink.Download] move directory trees, several files at a
+// time; a download is the safe way to disk, and either can go on where it broke
+// off. [Sink.FS] is for looking, [Sink.Verify] reads everything and writes
+// nothing.
+//
+// # Places
+//
+// Besides containers there are directories ([Dir]), memory ([Memory]), and the
+// mount that a clean room gives its application for each sink ([Mount]). A
+// program that leaves key and mode to the mount says
+//
+//	sink, err := datasink.NewWithBackend(datasink.Mount("/mnt/remote/output"), nil)
+//
+// and gets writes that such a mount bears. Package cleanroom opens a room's sinks
+// as containers, past the mounts: so output can be sealed, and appears only
+// when it is whole.
 //
 // # Keys and modes
 //
@@ -24,15 +40,16 @@
 // contract, the datasink and the blob's own name. It is the mode for data that
 // programs with this SDK write and read. In mode [CSE] it encrypts in the
 // format of the clean room's encrypting mount, package cse. In mode [CPK] the
-// service encrypts with a key that the client sends in each request, over HTTPS, and that the service forgets; it keeps the key's
-// SHA-256. This package sends the key wherever the service wants it, checks
-// that the service confirms it, and does not take an http URL. While it serves
-// a request the service holds key and plaintext in memory. In mode [SSE] the
-// account's operator can read everything.
+// service encrypts with a key that the client sends in each request, over
+// HTTPS, and that the service forgets; it keeps the key's SHA-256. This package
+// sends the key wherever the service wants it, checks that the service confirms
+// it, and does not take an http URL. While it serves a request the service holds
+// key and plaintext in memory. In mode [SSE] the account's operator can read
+// everything.
 //
 // A DEK belongs to one mode for life: under CPK the service sees it. Sinks
-// refuse one that another mode has used in this process; across programs the
-// specification document says the mode.
+// refuse one that another mode has used in this process, however often it was
+// read; across programs the specification document says the mode.
 //
 // A [DEK] never shows in text. A sink holds a copy, which [Sink.Close] clears;
 // the base64 form that each request carries cannot be
