@@ -200,7 +200,7 @@ func TestResumeOfAnother(t *testing.T) {
 // which is what a program that is killed leaves.
 func TestResumeAfterKill(t *testing.T) {
 	b := &failing{Backend: datasink.Memory(), left: 1 << 40}
-	s := newSink(t, b, nil)
+	s := newSink(t, b, &datasink.Options{Streams: 1}) // so that ranges come in order
 	data := content(80 << 20)
 	put(t, s, "a", data)
 	dir, left := t.TempDir(), t.TempDir()
