@@ -10,31 +10,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 )
 
-// rangeOpener is a backend that gives a range as it arrives, so that it can be
-// decoded while it is in the processor's cache.
-type rangeOpener interface {
-	// OpenRange is ReadRange as a stream of exactly n bytes.
-	OpenRange(ctx context.Context, name, etag string, off, n int64) (io.ReadCloser, error)
-}
-
 func (b *blobBackend) ReadRange(ctx context.Context, name, etag string, p []byte, off int64) error {
-	r, err := b.OpenRange(ctx, name, etag, off, int64(len(p)))
-	if err != nil {
+	r := &blobRange{backend: b, ctx: ctx, name: name, etag: etag, off: off, left: int64(len(p))}
+	if err := r.ask(); err != nil {
 		return err
 	}
 	defer r.Close()
-	_, err = io.ReadFull(r, p)
+	_, err := io.ReadFull(r, p)
 	return err
-}
-
-var _ rangeOpener = (*blobBackend)(nil)
-
-func (b *blobBackend) OpenRange(ctx context.Context, name, etag string, off, n int64) (io.ReadCloser, error) {
-	r := &blobRange{backend: b, ctx: ctx, name: name, etag: etag, off: off, left: n}
-	if err := r.ask(); err != nil {
-		return nil, err
-	}
-	return r, nil
 }
 
 // blobRange goes on where a broken body ended, a few times. The Azure SDK

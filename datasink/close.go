@@ -64,12 +64,6 @@ func (g *gate) ReadStart(ctx context.Context, name string, p []byte) (Item, int,
 	return g.Backend.ReadStart(ctx, name, p)
 }
 
-// openRange is nil where the backend gives no streams.
-func (g *gate) openRange() rangeOpener {
-	o, _ := g.Backend.(rangeOpener)
-	return o
-}
-
 func (g *gate) List(ctx context.Context, prefix, marker string) (Page, error) {
 	if err := g.check(); err != nil {
 		return Page{}, err

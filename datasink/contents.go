@@ -2,17 +2,9 @@ package datasink
 
 import (
 	"context"
-	"io"
 
 	"github.com/cleanroom-go/sdk/datasink/cse"
 )
-
-// streamDecoder is a decoder of chunks that fit the processor's cache.
-type streamDecoder interface {
-	// decodeStream appends to dst the bytes of the stored chunks that r gives,
-	// length bytes of which the first is that with this number.
-	decodeStream(dst []byte, r io.Reader, first, length int64) ([]byte, error)
-}
 
 // contents is an opened blob: where the stored form of each of its bytes lies
 // and how to decode it. It may be used by several goroutines.
@@ -94,15 +86,6 @@ func (c *contents) read(ctx context.Context, buf []byte, off, n int64) ([]byte, 
 		return c.whole[off : off+n], c.backend.check()
 	}
 	from, length, before := c.span(off, n)
-	if stream, ok := c.decoder.(streamDecoder); ok {
-		if opener := c.backend.openRange(); opener != nil {
-			plain, err := c.readStream(ctx, stream, opener, buf[:0:length], off/c.chunk, from, length)
-			if err != nil {
-				return nil, err
-			}
-			return plain[before : before+n], nil
-		}
-	}
 	buf = buf[:length]
 	if err := c.backend.ReadRange(ctx, c.item.Name, c.item.ETag, buf, from); err != nil {
 		return nil, err
@@ -115,17 +98,4 @@ func (c *contents) read(ctx context.Context, buf []byte, off, n int64) ([]byte, 
 		return nil, err
 	}
 	return plain[before : before+n], nil
-}
-
-// readStream decodes a range while it arrives.
-func (c *contents) readStream(ctx context.Context, d streamDecoder, opener rangeOpener, dst []byte, first, from, length int64) ([]byte, error) {
-	if err := c.backend.check(); err != nil {
-		return nil, err
-	}
-	r, err := opener.OpenRange(ctx, c.item.Name, c.item.ETag, from, length)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return d.decodeStream(dst, r, first, length)
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"sync"
 
 	"github.com/cleanroom-go/sdk/datasink/sealed"
 	"github.com/cleanroom-go/sdk/internal/redact"
@@ -307,30 +306,4 @@ func (d sealedDecoder) decode(buf []byte, first int64) ([]byte, error) {
 		n += copy(buf[n:], plain)
 	}
 	return buf[:n], nil
-}
-
-// streamBuffers hold the chunks that are read at once, as many as inputChunks
-// for the same reason.
-var streamBuffers = sync.Pool{New: func() any { return new([inputChunks * sealed.SealedChunkSize]byte) }}
-
-// decodeStream reads some chunks and opens each to where its bytes belong.
-func (d sealedDecoder) decodeStream(dst []byte, r io.Reader, first, length int64) ([]byte, error) {
-	buf := streamBuffers.Get().(*[inputChunks * sealed.SealedChunkSize]byte)
-	defer streamBuffers.Put(buf)
-	for i := first; length > 0; {
-		part := buf[:min(int64(len(buf)), length)]
-		if _, err := io.ReadFull(r, part); err != nil {
-			return nil, err
-		}
-		length -= int64(len(part))
-		for len(part) > 0 {
-			chunk := part[:min(sealed.SealedChunkSize, len(part))]
-			plain, err := d.opener.Open(dst, i, chunk)
-			if err != nil {
-				return nil, &kinded{ErrDamaged, err}
-			}
-			dst, part, i = plain, part[len(chunk):], i+1
-		}
-	}
-	return dst, nil
 }

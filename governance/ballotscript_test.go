@@ -37,7 +37,7 @@ func TestVoteWith(t *testing.T) {
 		t.Errorf("%+v, %v", v, err)
 	}
 	// Another text is not taken for it, and without repetition nothing is.
-	l.calls = 0
+	l.calls.Store(0)
 	_, err = unreliable.Proposal(p.ID).VoteWith(ctx, no)
 	wantCode(t, err, "ProposalNotOpen")
 	_, err = theirs.VoteWith(ctx, yes)

@@ -132,8 +132,8 @@ func TestLostDelegates(t *testing.T) {
 		room := c.room(id, g, l.wrap)
 		governance.HastenRoom(room)
 		c.check(room.SetDelegatePolicy(t.Context(), governance.EventDelegate(), update))
-		if l.calls < 2 {
-			t.Errorf("%s: %d calls", kind, l.calls)
+		if l.calls.Load() < 2 {
+			t.Errorf("%s: %d calls", kind, l.calls.Load())
 		}
 		claims, err := c.publisher.Contract(id).DelegatePolicy(t.Context(), governance.EventDelegate())
 		if want := 2; kind == governance.PolicyRemove {

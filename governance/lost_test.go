@@ -22,14 +22,14 @@ var errLost = errors.New("connection reset after the request was executed")
 type loser struct {
 	lose  int // which call, from 1; 0 for none
 	half  bool
-	calls int
+	calls atomic.Int64
 }
 
 func (l *loser) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
-		l.calls++
+		n := l.calls.Add(1)
 		resp, err := next.RoundTrip(r)
-		if err != nil || l.calls != l.lose {
+		if err != nil || n != int64(l.lose) {
 			return resp, err
 		}
 		defer resp.Body.Close()
@@ -280,7 +280,7 @@ func TestLostAnswers(t *testing.T) {
 						l := &loser{lose: n, half: half}
 						id := fmt.Sprintf("lost-%s-%t-%d", strings.ReplaceAll(w.name, " ", "-"), half, n)
 						w.run(c, id, c.unreliable(l))()
-						if l.calls < n {
+						if l.calls.Load() < int64(n) {
 							return // every call of the write had its turn
 						}
 						faults.Add(1)
@@ -348,7 +348,7 @@ func TestRepetitionIsNotTakenForSuccess(t *testing.T) {
 	unreliable := c.unreliable(l)
 	_, err = unreliable.Contract(id).Create(ctx, "mine")
 	wantCode(t, err, "ContractAlreadyExists")
-	l.calls = 0
+	l.calls.Store(0)
 	_, err = unreliable.Contract(id).Update(ctx, "mine", "2.1")
 	wantCode(t, err, "PreconditionFailed")
 	c.wantContract(id, first, "theirs")
@@ -358,7 +358,7 @@ func TestRepetitionIsNotTakenForSuccess(t *testing.T) {
 	p := c.propose(c.consumer, governance.EnableLogging(id+"-2"))
 	c.accept(p, c.both()...)
 	for _, accept := range []bool{false, true} {
-		l.calls = 0
+		l.calls.Store(0)
 		v, err := unreliable.Proposal(p.ID).Vote(ctx, accept)
 		if accept {
 			// Indistinguishable from the own vote that decided, and true.

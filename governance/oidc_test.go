@@ -28,7 +28,7 @@ func TestIssuer(t *testing.T) {
 	unreliable := c.client(c.publisher.Member(), lost.wrap).OIDC()
 	kid, err := unreliable.GenerateSigningKey(ctx)
 	c.check(err)
-	lost.calls = 0
+	lost.calls.Store(0)
 	c.check(unreliable.SetIssuerURL(ctx, "https://host/path"))
 	info, err = oidc.Info(ctx)
 	c.check(err)

@@ -87,8 +87,8 @@ func TestLostRoomSecret(t *testing.T) {
 		governance.HastenRoom(room)
 		secretID, err := room.PutSecret(t.Context(), "name", "value")
 		c.check(err)
-		if l.calls < 3 {
-			t.Errorf("%d calls", l.calls)
+		if l.calls.Load() < 3 {
+			t.Errorf("%d calls", l.calls.Load())
 		}
 		if got, err := room.Secret(t.Context(), secretID); err != nil || string(got) != "value" {
 			t.Errorf("%s, %v", got, err)

@@ -208,7 +208,7 @@ func TestLostAcceptance(t *testing.T) {
 	c.accept(c.propose(c.consumer, governance.SetUserInvitation("i", update)), c.both()...)
 	l := &loser{lose: 1}
 	c.check(c.user(p, map[string]any{"oid": "one", "tid": "t"}, l.wrap).AcceptInvitation(t.Context(), "i"))
-	l.calls = 0
+	l.calls.Store(0)
 	wantCode(t, c.user(p, map[string]any{"oid": "two", "tid": "t"}, l.wrap).AcceptInvitation(t.Context(), "i"), "InvitationNotOpen")
 }
 
