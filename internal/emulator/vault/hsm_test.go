@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -252,6 +253,11 @@ func TestHSMRedirects(t *testing.T) {
 			case r.Header.Get("Authorization") == "":
 				h.server.ServeHTTP(w, r) // the challenge
 			default:
+				// To the end first: an answer before that has net/http rewind
+				// the body for the redirect while it is still being sent.
+				if _, err := io.Copy(io.Discard, r.Body); err != nil {
+					t.Error(err)
+				}
 				http.Redirect(w, r, "https://evil.managedhsm.azure.net"+r.URL.Path, status)
 			}
 		}))
