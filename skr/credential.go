@@ -53,7 +53,7 @@ func NewAssertionCredential(tenantID, clientID string, assertion func(context.Co
 		// Left zero, the environment would say who gets the assertion.
 		o.Cloud = cloud.AzurePublic
 	}
-	c := &assertionCredential{tenantID: tenantID, clientID: clientID, assertion: assertion, now: time.Now, scopes: map[string]*scopeTokens{}}
+	c := &assertionCredential{tenantID: tenantID, clientID: clientID, assertion: assertion, tokens: newTokenKeeper(time.Now)}
 	inner, err := azidentity.NewClientAssertionCredential(tenantID, clientID, c.assert, &azidentity.ClientAssertionCredentialOptions{
 		ClientOptions: o,
 	})
@@ -68,11 +68,10 @@ type assertionCredential struct {
 	tenantID, clientID string
 	assertion          func(context.Context) (string, error)
 	inner              azcore.TokenCredential
-	now                func() time.Time
+	tokens             *tokenKeeper
 
-	mu     sync.Mutex
-	scopes map[string]*scopeTokens
-	last   assertionClaims // what the last assertion said, for explanations
+	mu   sync.Mutex
+	last assertionClaims // what the last assertion said, for explanations
 }
 
 // assertionClaims are public: they name who asks, and for what.
@@ -107,42 +106,18 @@ func readAssertion(token string) (claims assertionClaims) {
 	return claims
 }
 
-func (c *assertionCredential) scope(o policy.TokenRequestOptions) *scopeTokens {
-	id := fmt.Sprint(strings.Join(o.Scopes, " "), "\x00", o.TenantID, "\x00", o.EnableCAE)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.scopes[id]
-	if s == nil {
-		s = &scopeTokens{turn: make(chan struct{}, 1)}
-		c.scopes[id] = s
-	}
-	return s
+// tokenAudience tells apart what different tokens are for.
+func tokenAudience(o policy.TokenRequestOptions) string {
+	return fmt.Sprint(strings.Join(o.Scopes, " "), "\x00", o.TenantID, "\x00", o.EnableCAE)
 }
 
 // GetToken implements azcore.TokenCredential.
 func (c *assertionCredential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	op := fmt.Sprintf("skr: token of client %s in tenant %s for %s", c.clientID, c.tenantID, strings.Join(o.Scopes, " "))
-	s := c.scope(o)
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return azcore.AccessToken{}, fmt.Errorf("%s: %w", op, context.Cause(ctx))
-	}
 	// Claims are what a service wants besides after it refused a kept token.
-	if o.Claims == "" && c.now().Before(s.token.RefreshOn) {
-		return s.token, nil
-	}
-	fresh, err := c.inner.GetToken(ctx, o)
+	token, err := c.tokens.get(ctx, tokenAudience(o), o.Claims != "", func() (azcore.AccessToken, error) { return c.inner.GetToken(ctx, o) })
 	if err == nil {
-		if latest := fresh.ExpiresOn.Add(-tokenRenewal); fresh.RefreshOn.IsZero() || latest.Before(fresh.RefreshOn) {
-			fresh.RefreshOn = latest
-		}
-		s.token = fresh
-		return fresh, nil
-	}
-	if o.Claims == "" && ctx.Err() == nil && c.now().Before(s.token.ExpiresOn.Add(-tokenMargin)) {
-		return s.token, nil
+		return token, nil
 	}
 	c.mu.Lock()
 	last := c.last

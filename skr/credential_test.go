@@ -245,7 +245,7 @@ func (f *fakeEntra) GetToken(ctx context.Context, _ policy.TokenRequestOptions) 
 func TestAssertionCredentialRenews(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	below := &fakeEntra{expire: now.Add(time.Hour)}
-	c := &assertionCredential{tenantID: tenantID, clientID: clientID, inner: below, now: func() time.Time { return now }, scopes: map[string]*scopeTokens{}}
+	c := &assertionCredential{tenantID: tenantID, clientID: clientID, inner: below, tokens: newTokenKeeper(func() time.Time { return now })}
 	start := now
 	for _, step := range []struct {
 		after time.Duration
@@ -277,7 +277,7 @@ func TestAssertionCredentialRenews(t *testing.T) {
 // Who waits for another's exchange waits by his own context.
 func TestAssertionCredentialWaits(t *testing.T) {
 	below := &fakeEntra{expire: time.Now().Add(time.Hour), enter: make(chan struct{})}
-	c := &assertionCredential{tenantID: tenantID, clientID: clientID, inner: below, now: time.Now, scopes: map[string]*scopeTokens{}}
+	c := &assertionCredential{tenantID: tenantID, clientID: clientID, inner: below, tokens: newTokenKeeper(time.Now)}
 	done := make(chan error)
 	go func() {
 		_, err := c.GetToken(context.Background(), vaultScope)
@@ -286,14 +286,14 @@ func TestAssertionCredentialWaits(t *testing.T) {
 	below.enter <- struct{}{} // the first one is inside
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	c.scope(vaultScope).turn <- struct{}{} // after the first one, nobody else
+	c.tokens.of(tokenAudience(vaultScope)).turn <- struct{}{} // after the first one, nobody else
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.GetToken(cancelled, vaultScope); !errors.Is(err, context.Canceled) {
 		t.Errorf("waited: %v", err)
 	}
-	<-c.scope(vaultScope).turn
+	<-c.tokens.of(tokenAudience(vaultScope)).turn
 	if token, err := c.GetToken(context.Background(), vaultScope); err != nil || token.Token != "token-1" || below.asked != 1 {
 		t.Errorf("%q after %d, %v", token.Token, below.asked, err)
 	}

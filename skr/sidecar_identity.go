@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -32,30 +31,12 @@ type SidecarCredentialOptions struct {
 	ManagedIdentityForm bool
 }
 
-// tokenMargin is how long before its end a token is no longer given out, and
-// tokenRenewal how long before it is asked for anew, with the old one at hand
-// should that fail.
-const (
-	tokenMargin  = time.Minute
-	tokenRenewal = 5 * time.Minute
-)
-
 // sidecarCredential is an identity behind the identity sidecar.
 type sidecarCredential struct {
 	*sidecarClient
 	tenantID, clientID string
 	managed            bool
-	now                func() time.Time
-
-	mu     sync.Mutex
-	scopes map[string]*scopeTokens
-}
-
-// scopeTokens are the tokens for one audience. The channel holds one while
-// somebody asks: those who wait can stop waiting.
-type scopeTokens struct {
-	turn  chan struct{}
-	token azcore.AccessToken
+	tokens             *tokenKeeper
 }
 
 // NewSidecarCredential makes the credential of one of the identities that the
@@ -83,7 +64,7 @@ func NewSidecarCredential(endpoint, tenantID, clientID string, opts *SidecarCred
 		return nil, err
 	}
 	return &sidecarCredential{
-		sidecarClient: c, tenantID: tenantID, clientID: clientID, managed: opts.ManagedIdentityForm, now: time.Now, scopes: map[string]*scopeTokens{},
+		sidecarClient: c, tenantID: tenantID, clientID: clientID, managed: opts.ManagedIdentityForm, tokens: newTokenKeeper(time.Now),
 	}, nil
 }
 
@@ -100,23 +81,9 @@ func (c *sidecarCredential) GetToken(ctx context.Context, o policy.TokenRequestO
 	case o.Claims != "":
 		return azcore.AccessToken{}, fmt.Errorf("%s: the service does not take the token and asks for one with other claims, which the sidecar cannot give", op)
 	}
-	s := c.scope(o.Scopes[0])
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return azcore.AccessToken{}, fmt.Errorf("%s: %w", op, context.Cause(ctx))
-	}
-	if c.now().Before(s.token.RefreshOn) {
-		return s.token, nil
-	}
-	fresh, err := c.fetch(ctx, o.Scopes[0])
+	token, err := c.tokens.get(ctx, o.Scopes[0], false, func() (azcore.AccessToken, error) { return c.fetch(ctx, o.Scopes[0]) })
 	if err == nil {
-		s.token = fresh
-		return fresh, nil
-	}
-	if c.now().Before(s.token.ExpiresOn.Add(-tokenMargin)) && ctx.Err() == nil {
-		return s.token, nil
+		return token, nil
 	}
 	var refused *SidecarError
 	if errors.As(err, &refused) {
@@ -125,17 +92,6 @@ func (c *sidecarCredential) GetToken(ctx context.Context, o policy.TokenRequestO
 		}
 	}
 	return azcore.AccessToken{}, fmt.Errorf("%s: %w", op, err)
-}
-
-func (c *sidecarCredential) scope(name string) *scopeTokens {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.scopes[name]
-	if s == nil {
-		s = &scopeTokens{turn: make(chan struct{}, 1)}
-		c.scopes[name] = s
-	}
-	return s
 }
 
 func (c *sidecarCredential) fetch(ctx context.Context, scope string) (azcore.AccessToken, error) {
@@ -148,7 +104,7 @@ func (c *sidecarCredential) fetch(ctx context.Context, scope string) (azcore.Acc
 			"resource": {strings.TrimSuffix(scope, "/.default")}, "apiVersion": {"2018-02-01"},
 		}.Encode()
 	}
-	asked := c.now()
+	asked := c.tokens.now()
 	o, err := c.call(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return azcore.AccessToken{}, err
@@ -178,9 +134,6 @@ func readSidecarToken(o map[string]json.RawMessage, asked time.Time) (azcore.Acc
 	}
 	if !t.ExpiresOn.After(asked) {
 		return azcore.AccessToken{}, errors.New("it does not say when the token ends, or it has ended")
-	}
-	if latest := t.ExpiresOn.Add(-tokenRenewal); t.RefreshOn.IsZero() || t.RefreshOn.After(latest) {
-		t.RefreshOn = latest
 	}
 	return t, nil
 }

@@ -50,7 +50,7 @@ func TestSidecarCredentialForms(t *testing.T) {
 	} {
 		s := sayer(t, said{200, test.body, [2]string{}})
 		c := s.credential(t, test.managed)
-		c.now = func() time.Time { return now }
+		c.tokens.now = func() time.Time { return now }
 		token, err := ask(c, someScope)
 		if err != nil || token.Token != "t" || !token.ExpiresOn.Equal(end) || !token.RefreshOn.Equal(end.Add(-tokenRenewal)) {
 			t.Errorf("%s: ends %s, renewed %s, %v", test.body, token.ExpiresOn, token.RefreshOn, err)
@@ -65,7 +65,7 @@ func TestSidecarCredentialForms(t *testing.T) {
 	}
 	for _, body := range bad {
 		c := sayer(t, said{200, body, [2]string{}}).credential(t, false)
-		c.now = func() time.Time { return now }
+		c.tokens.now = func() time.Time { return now }
 		if token, err := ask(c, someScope); err == nil || token.Token != "" || strings.Contains(err.Error(), `"t"`) {
 			t.Errorf("%s: %v", body, err)
 		}
@@ -87,7 +87,7 @@ func TestSidecarCredentialKeeps(t *testing.T) {
 	s := sayer(t, tokenAnswer("first", start.Add(time.Hour), ""), tokenAnswer("second", start.Add(2*time.Hour), `,"refreshOn":"`+start.Add(80*time.Minute).UTC().Format(time.RFC3339)+`"`),
 		tokenAnswer("third", start.Add(3*time.Hour), ""), said{401, "", [2]string{}})
 	c := s.credential(t, false)
-	c.now = func() time.Time { return now }
+	c.tokens.now = func() time.Time { return now }
 	for _, step := range []struct {
 		after time.Duration
 		want  string
