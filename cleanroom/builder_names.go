@@ -11,11 +11,12 @@ import (
 )
 
 var (
-	vaultName     = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
-	containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
-	platformName  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	variableName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	pinnedImage   = regexp.MustCompile(`^[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
+	vaultName       = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
+	containerName   = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
+	platformName    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	variableName    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	notAlphanumeric = regexp.MustCompile(`[^A-Za-z0-9]+`)
+	pinnedImage     = regexp.MustCompile(`^[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
 )
 
 // checkName is the rule for names of the document: what fits a container of
@@ -74,6 +75,17 @@ func KEKName(path string) string {
 	namespace, _ := hex.DecodeString("6ba7b8149dad11d180b400c04fd430c8")
 	sum := md5.Sum(append(namespace, path...))
 	return hex.EncodeToString(sum[:4]) + "-kek"
+}
+
+// TelemetryDatastore is the name that the reference tools give to the data store,
+// and to the container, of a telemetry sink: the sink's name, eight digits of the
+// document's path as it was typed, and the letters and digits of the file's name,
+// cut to the 63 characters of a container's name. Capitals stay, though no
+// container can have them: a document in a file with capitals needs another name.
+func TelemetryDatastore(sink, path string) string {
+	digits, _, _ := strings.Cut(KEKName(path), "-")
+	name := sink + "-" + digits + "-" + notAlphanumeric.ReplaceAllString(path[strings.LastIndexByte(path, '/')+1:], "")
+	return name[:min(len(name), 63)]
 }
 
 // UniqueString is what the reference scripts add to the names of resources, from

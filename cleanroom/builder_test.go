@@ -205,6 +205,30 @@ func TestKEKName(t *testing.T) {
 	}
 }
 
+func TestTelemetryDatastore(t *testing.T) {
+	const path = "./scenarios/db-access/publisher-demo/publisher-config"
+	for _, c := range []struct{ sink, path, want string }{
+		{InfrastructureTelemetry, path, "infrastructure-telemetry-50fa3f9f-publisherconfig"},
+		{ApplicationTelemetry, path, "application-telemetry-50fa3f9f-publisherconfig"},
+		{ApplicationTelemetry, "publisher-config", "application-telemetry-417b0217-publisherconfig"},
+		{InfrastructureTelemetry, "a.b/" + strings.Repeat("x-", 60), "infrastructure-telemetry-" + KEKName("a.b/" + strings.Repeat("x-", 60))[:8] + "-" + strings.Repeat("x", 29)},
+	} {
+		if got := TelemetryDatastore(c.sink, c.path); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.path, got, c.want)
+		}
+	}
+	// The genuine document has them.
+	s, err := ReadSpecification("testdata/publisher-config.yaml")
+	must(t, err)
+	for _, sink := range []string{ApplicationTelemetry, InfrastructureTelemetry} {
+		a, err := s.Sink(sink)
+		must(t, err)
+		if want := TelemetryDatastore(sink, path); a.Datastore() != want || a.Store.Name != want {
+			t.Errorf("%s lies in %s of %s, want %s", sink, a.Store.Name, a.Datastore(), want)
+		}
+	}
+}
+
 func TestUniqueString(t *testing.T) {
 	for s, want := range map[string]string{
 		"publisher-12345678": "uqlvijswqovpi",

@@ -19,7 +19,8 @@
 // # Reading and writing
 //
 // Documents are YAML of generation G2; [ParseSpecificationG1] reads the earlier
-// one, and [Specification.Upgrade] brings it up. [ParseSpecification] is strict: an
+// one, [ImportSpecificationG0] makes one of it out of a document of the first
+// releases, and [Specification.Upgrade] brings it up. [ParseSpecification] is strict: an
 // unknown key, a repeated one, a wrong kind of value or a wrong word of an
 // enumeration is a [Problem] with line, column and the nearest known name.
 // The order of maps is kept, for it reaches the enforcement policy of the
