@@ -23,7 +23,21 @@ type frames struct {
 	skip  int // bytes of the message still to come
 	plain bool
 	login []byte // of an authentication request, until it is complete
+	key   []byte // of BackendKeyData
 }
+
+// The kinds of messages that are looked into, or waited for.
+const (
+	kindKey   = 'K' // BackendKeyData: the process, and the secret by which to cancel it
+	kindReady = 'Z' // ReadyForQuery
+)
+
+// maxKey bounds what is kept of BackendKeyData: a number and, in the protocol's
+// later versions, up to 256 bytes.
+const maxKey = 4 + 256
+
+// ready reports that the last message came whole, and the server waits.
+func (f *frames) ready() bool { return f.head[0] == kindReady && f.have == 0 && f.skip == 0 }
 
 // check looks at what was read, before the driver does.
 func (f *frames) check(p []byte) error {
@@ -39,6 +53,9 @@ func (f *frames) check(p []byte) error {
 					}
 					f.login = f.login[:0]
 				}
+			}
+			if f.head[0] == kindKey && len(f.key)+n <= maxKey {
+				f.key = append(f.key, p[:n]...)
 			}
 			p = p[n:]
 			continue

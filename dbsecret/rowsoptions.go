@@ -74,9 +74,17 @@ type RowsOptions struct {
 
 // check compares the options with the columns of a result.
 func (o *RowsOptions) check(names []string) error {
-	switch {
-	case o.Format < RowsText || o.Format > RowsJSON:
+	if o.Format < RowsText || o.Format > RowsJSON {
 		return fmt.Errorf("the format of rows %d is unknown", int(o.Format))
+	}
+	return o.CheckColumns(names)
+}
+
+// CheckColumns compares the limits with the names of a result's columns, before
+// any row of it is read. It is for programs that write rows in a form of their
+// own, as are CheckRow and CheckCount, and their errors begin with what is wrong.
+func (o *RowsOptions) CheckColumns(names []string) error {
+	switch {
 	case o.MaxRows < 0:
 		return fmt.Errorf("at most %d rows are none; zero means any number", o.MaxRows)
 	case o.CountColumn == "" && o.MinCount != 0:
@@ -102,10 +110,20 @@ func quoteAll(names []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// checkCount refuses a row over too few records.
-func (o *RowsOptions) checkCount(src any) error {
+// CheckRow refuses the row with that number, counted from 1, if it is one too
+// many.
+func (o *RowsOptions) CheckRow(number int64) error {
+	if o.MaxRows > 0 && number > o.MaxRows {
+		return fmt.Errorf("the result has more than the %d rows that may leave", o.MaxRows)
+	}
+	return nil
+}
+
+// CheckCount refuses a row over too few records; the value is what the
+// CountColumn holds: an int64, or the digits as a string or bytes.
+func (o *RowsOptions) CheckCount(value any) error {
 	n, ok := int64(0), false
-	switch v := src.(type) {
+	switch v := value.(type) {
 	case int64:
 		n, ok = v, true
 	case []byte:

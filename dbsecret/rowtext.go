@@ -109,8 +109,8 @@ func (t *rowText) fill(rows *sql.Rows) (more bool, err error) {
 		if !rows.Next() {
 			return false, rows.Err()
 		}
-		if t.opts.MaxRows > 0 && t.rows == t.opts.MaxRows {
-			return false, fmt.Errorf("the result has more than the %d rows that may leave", t.opts.MaxRows)
+		if err := t.opts.CheckRow(t.rows + 1); err != nil {
+			return false, err
 		}
 		t.buf = append(t.buf, t.before...)
 		if err := rows.Scan(t.cells...); err != nil {
@@ -125,7 +125,7 @@ func (t *rowText) fill(rows *sql.Rows) (more bool, err error) {
 // Scan appends the label and the value.
 func (c *cell) Scan(src any) error {
 	if c.count {
-		if err := c.text.opts.checkCount(src); err != nil {
+		if err := c.text.opts.CheckCount(src); err != nil {
 			return err
 		}
 	}
