@@ -30,6 +30,9 @@
 // Package dbsecret turns the secret that describes a database into a
 // driver.Connector, and rows into the lines of an output file.
 //
+// Package record keeps who called whom, what was voted for and what was checked,
+// without secrets, and draws it as a page.
+//
 // Package cleanroom/cleanroomtest runs all of Azure's side on loopback, with
 // the real protocols, for the tests of those who use this module.
 package sdk

@@ -42,7 +42,7 @@ func TestImports(t *testing.T) {
 	}
 	type rule struct{ pkg, dep string }
 	var forbidden []rule
-	for _, pkg := range []string{"cleanroom", "governance", "skr", "skr/snp", "datasink", "dbsecret"} {
+	for _, pkg := range []string{"cleanroom", "governance", "skr", "skr/snp", "datasink", "dbsecret", "record"} {
 		forbidden = append(forbidden,
 			rule{pkg, module + "/internal/emulator"},
 			rule{pkg, module + "/internal/testpki"},
@@ -56,6 +56,7 @@ func TestImports(t *testing.T) {
 	}
 	forbidden = append(forbidden,
 		rule{"governance", module + "/datasink"}, rule{"datasink", module + "/governance"},
+		rule{"record", module + "/governance"}, rule{"record", module + "/skr"}, rule{"record", module + "/datasink"}, rule{"record", module + "/dbsecret"}, rule{"record", module + "/cleanroom"},
 		rule{"dbsecret", module + "/governance"}, rule{"dbsecret", module + "/datasink"}, rule{"dbsecret", module + "/cleanroom"},
 		rule{"skr", module + "/governance"}, rule{"skr", module + "/datasink"}, rule{"skr", module + "/dbsecret"}, rule{"skr", module + "/cleanroom"},
 		rule{"skr", "github.com/google/go-sev-guest"})

@@ -47,6 +47,9 @@ func (s *scenario) spawn(ctx context.Context, name, join, dir string, env []stri
 	if s.config.verbose {
 		args = append(args, "-v")
 	}
+	if s.config.report != "" {
+		args = append(args, "-record", s.recordFile(name))
+	}
 	cmd := exec.CommandContext(ctx, s.self, args...)
 	cmd.Env, cmd.Dir = env, dir
 	cmd.Cancel = func() error {
@@ -134,19 +137,20 @@ func (c *child) close() error {
 }
 
 // runChild is the child's side.
-func runChild(ctx context.Context, args []string) error {
+func runChild(ctx context.Context, args []string) (err error) {
 	fs := flag.NewFlagSet(childWord, flag.ContinueOnError)
 	name := fs.String("party", "", "publisher, consumer or room")
 	join := fs.String("join", "", "join file")
 	verbose := fs.Bool("v", false, "show exchanges")
+	recordTo := fs.String("record", "", "file for the record")
 	if err := fs.Parse(args); err != nil {
 		return &toldError{2, err}
 	}
-	p, err := joinAs(*name, *join, *verbose)
+	p, err := joinAs(*name, *join, *recordTo, *verbose)
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer func() { err = errors.Join(err, p.close()) }()
 	commands := readCommands(os.Stdin)
 	for {
 		select {
@@ -159,7 +163,7 @@ func runChild(ctx context.Context, args []string) error {
 			if c.err != nil {
 				return c.err
 			}
-			if err := say(*name, p.run(ctx, c.args)); err != nil {
+			if err := say(*name, p.play(ctx, c.args)); err != nil {
 				return err
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/cleanroom-go/sdk/cleanroom/cleanroomtest"
 	"github.com/cleanroom-go/sdk/examples/internal/query"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/record"
 )
 
 // act is one call of a party's program.
@@ -211,6 +212,7 @@ func (s *scenario) room(ctx context.Context) error {
 		return err
 	}
 	hostData := guest.HostData()
+	s.record.Add(record.Entry{Measurement: &record.Measurement{Name: "host data of the launched room", Value: fmt.Sprintf("%x", hostData), Size: int64(len(policy))}})
 	s.step(steps.Room, fmt.Sprintf("container group launched on the SEV-SNP machine, host data %x...", hostData[:4]), 63)
 	env := []string{} // not nil, which would be this process's own
 	for _, v := range template.Environment(query.Application) {

@@ -5,6 +5,7 @@
 //	go run ./examples/demo
 //	go run ./examples/demo -dsn 'postgres://user@host/db?sslmode=verify-full&sslrootcert=ca.pem'
 //	go run ./examples/demo -deny host-data
+//	go run ./examples/demo -report report.html
 //
 // Exit codes: 0 the output was downloaded and is what the room reported,
 // 1 something failed, 2 usage, 3 denied.
@@ -40,6 +41,7 @@ type config struct {
 	json     bool
 	deny     string
 	format   string
+	report   string
 }
 
 func usagef(format string, a ...any) error {
@@ -121,6 +123,7 @@ func runDemo(ctx context.Context, args []string) error {
 	fs.BoolVar(&c.insecure, "insecure-dsn-tls", false, "accept an sslmode below verify-full in -dsn")
 	fs.StringVar(&c.deny, "deny", "", "play a `case` that ends in a denial: "+strings.Join(denials, ", "))
 	fs.StringVar(&c.format, "format", "sealed", "`how` the output is encrypted: "+strings.Join(formats, ", "))
+	fs.StringVar(&c.report, "report", "", "`file` for a page that shows the run: who called whom, votes, checks, counts; also of a denial")
 	fs.BoolVar(&c.verbose, "v", false, "show every HTTP exchange, without its secrets, and count requests")
 	fs.BoolVar(&c.json, "json", false, "print the steps as JSON lines")
 	fs.SetOutput(io.Discard) // what is wrong is told once, by the error

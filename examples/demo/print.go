@@ -14,7 +14,11 @@ import (
 // explain prints a denial: which check, wanted, got, what to do.
 func (s *scenario) explain(r denialReport) {
 	if s.config.json {
-		s.printJSON(map[string]any{"denied": r})
+		said := map[string]any{"denied": r}
+		if s.config.report != "" {
+			said["report"] = s.config.report
+		}
+		s.printJSON(said)
 		return
 	}
 	var w strings.Builder
@@ -32,7 +36,7 @@ func (s *scenario) explain(r denialReport) {
 			}
 		}
 	}
-	s.report.Printf("%s", w.String())
+	s.report.Printf("%s%s", w.String(), s.reportLine())
 }
 
 // wrap breaks a text at blanks into lines of about width characters. A text
@@ -59,16 +63,20 @@ func (s *scenario) summary(v map[string]string) error {
 	output := filepath.Join(s.out, "output.txt")
 	took := time.Since(s.started)
 	if s.config.json {
-		s.printJSON(map[string]any{"result": map[string]any{
+		result := map[string]any{
 			"output": output, "rows": rows, "database": s.db.Label, "seconds": took.Seconds(), "databaseSeconds": s.dbTime.Seconds(),
-		}})
+		}
+		if s.config.report != "" {
+			result["report"] = s.config.report
+		}
+		s.printJSON(map[string]any{"result": result})
 		return nil
 	}
 	time := fmt.Sprintf("%.1f s", took.Seconds())
 	if s.dbTime > 0 {
 		time += fmt.Sprintf(", of which %.1f s to start the database", s.dbTime.Seconds())
 	}
-	s.report.Printf("\noutput      %s\nrows        %d, as the room reported\ndatabase    %s\ntime        %s\n", output, rows, check.Printable(s.db.Label), time)
+	s.report.Printf("\noutput      %s\nrows        %d, as the room reported\ndatabase    %s\ntime        %s\n%s", output, rows, check.Printable(s.db.Label), time, s.reportLine())
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/cleanroom-go/sdk/examples/internal/query"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
 	"github.com/cleanroom-go/sdk/internal/redact"
+	"github.com/cleanroom-go/sdk/record"
 )
 
 const contractID = "collab1-db"
@@ -35,6 +37,8 @@ type scenario struct {
 	started  time.Time
 	dbTime   time.Duration // that the start of the database took
 	report   *steps.Reporter
+	record   *record.Recorder // of what no party does; nil unless -report
+	recorded bytes.Buffer
 }
 
 // play runs the whole collaboration and tidies up after it.
@@ -44,6 +48,9 @@ func play(ctx context.Context, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.tidy(err)) }()
+	if err := s.reportable(); err != nil {
+		return err
+	}
 	if err := s.target(ctx); err != nil {
 		return err
 	}
@@ -54,6 +61,11 @@ func play(ctx context.Context, c config) (err error) {
 		return err
 	}
 	values, err := s.collaborate(ctx)
+	if ctx.Err() == nil {
+		if err := s.writeReport(); err != nil {
+			return err
+		}
+	}
 	var denied *deniedByChild
 	switch {
 	case ctx.Err() != nil:
@@ -242,6 +254,7 @@ func (s *scenario) path(parts ...string) string {
 }
 
 func (s *scenario) step(party, text string, features ...int) {
+	s.record.Add(record.Entry{Step: &record.Step{Text: text}})
 	s.report.Write(steps.Step{Party: party, Text: text, Features: features})
 }
 

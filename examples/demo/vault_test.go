@@ -18,10 +18,14 @@ import (
 )
 
 // prepared is a scenario whose room only has to be launched.
-func prepared(t *testing.T) *scenario {
+func prepared(t *testing.T, change ...func(*config)) *scenario {
 	t.Helper()
 	needDatabase(t)
-	s, err := newScenario(config{out: t.TempDir(), format: formats[0]})
+	c := config{out: t.TempDir(), format: formats[0]}
+	for _, f := range change {
+		f(&c)
+	}
+	s, err := newScenario(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +35,7 @@ func prepared(t *testing.T) *scenario {
 			t.Error(err)
 		}
 	})
-	for _, step := range []func(context.Context) error{func(context.Context) error { return s.folders() }, s.start, s.prepare} {
+	for _, step := range []func(context.Context) error{func(context.Context) error { return errors.Join(s.reportable(), s.folders()) }, s.start, s.prepare} {
 		if err := step(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,10 @@ import (
 // maxDepth bounds the recursion into somebody else's JSON.
 const maxDepth = 6
 
+// maxName is the longest name that is shown. What is longer is no name that a
+// protocol gives, and may be a value in a name's place.
+const maxName = 64
+
 // Shape describes a JSON text by its names and kinds: {"value":string(344)}.
 // No value appears, not even a number, for a token's claims are values too.
 func Shape(text []byte) string {
@@ -58,7 +62,11 @@ func shapeComposite(b *strings.Builder, d *json.Decoder, open json.Delim, depth 
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(b, "%q:", name)
+			if text, ok := name.(string); ok && len(text) > maxName {
+				fmt.Fprintf(b, "name(%d):", len(text))
+			} else {
+				fmt.Fprintf(b, "%q:", name)
+			}
 		}
 		into := b
 		if open == '[' && n > 0 {

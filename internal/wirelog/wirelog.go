@@ -31,7 +31,11 @@ type Exchange struct {
 	// Status is 0 when no answer came; Err says why.
 	Status   int
 	Err      error
+	Start    time.Time
 	Duration time.Duration
+	// Sent and Received are the sizes of the bodies as their senders declare
+	// them; negative where they do not.
+	Sent, Received int64
 	// NewConnection is true when the exchange opened a connection.
 	NewConnection bool
 }
@@ -101,30 +105,38 @@ type roundTripper struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	e := Exchange{Method: req.Method, Host: req.URL.Host, Path: path(req)}
-	start := time.Now()
+	return t.log.Observe(req, t.base.RoundTrip)
+}
+
+// Observe watches one exchange: send is called once, with a request that says
+// the same and must be sent instead of req.
+func (l *Log) Observe(req *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	e := Exchange{Method: req.Method, Host: req.URL.Host, Path: path(req), Start: time.Now(), Sent: max(req.ContentLength, -1), Received: -1}
+	if req.Body == nil || req.Body == http.NoBody {
+		e.Sent = 0
+	}
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { e.NewConnection = !info.Reused }}
 	out := req.Clone(httptrace.WithClientTrace(req.Context(), trace))
 	var err error
-	if t.log.emit != nil {
+	if l.emit != nil {
 		if e.Request, out.Body, err = shape(req.Header, req.ContentLength, req.Body); err != nil {
 			e.Err = err
-			t.log.add(e)
+			l.add(e)
 			return nil, err
 		}
 	}
-	resp, err := t.base.RoundTrip(out)
-	e.Duration, e.Err = time.Since(start), err
+	resp, err := send(out)
+	e.Duration, e.Err = time.Since(e.Start), err
 	if err == nil {
-		e.Status = resp.StatusCode
-		if t.log.emit != nil {
+		e.Status, e.Received = resp.StatusCode, max(resp.ContentLength, -1)
+		if l.emit != nil {
 			if e.Response, resp.Body, err = shape(resp.Header, resp.ContentLength, resp.Body); err != nil {
 				e.Err = err
 				resp = nil
 			}
 		}
 	}
-	t.log.add(e)
+	l.add(e)
 	return resp, err
 }
 

@@ -15,6 +15,7 @@ func TestShape(t *testing.T) {
 		{`{"keys":[{"kid":"a"},{"kid":"b"}]}`, `{"keys":[{"kid":string(1)} x 2]}`},
 		{`[]`, `[]`},
 		{`"x"`, `string(1)`},
+		{`{"` + strings.Repeat("n", 65) + `":1}`, `{name(65):number}`},
 		{`{"a":{"b":{"c":{"d":{"e":{"f":{"g":1}}}}}}}`, `{"a":{"b":{"c":{"d":{"e":{"f":...}}}}}}`},
 		{`{"a"`, `(not json, 4 bytes)`},
 	} {

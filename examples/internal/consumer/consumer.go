@@ -121,6 +121,7 @@ func (c *consumer) download(ctx context.Context) error {
 	if reported := events.Rows(); rows != reported {
 		return fmt.Errorf("%s has %d rows, the room reported %d", file, rows, reported)
 	}
+	c.Counted(query.File, rows)
 	c.Result(c.Name, fmt.Sprintf("output downloaded and decrypted: %d rows, as the room reported", rows), map[string]string{"rows": fmt.Sprint(rows)}, 67, 70)
 	return nil
 }

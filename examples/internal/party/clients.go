@@ -67,8 +67,11 @@ func (p *Party) Governance() (*governance.Client, error) {
 		return nil, err
 	}
 	o := &governance.ClientOptions{ServiceCertificate: cert, DialContext: p.options.DialContext}
-	if w := p.options.Wire; w != nil {
-		o.Transport = func(t http.RoundTripper) http.RoundTripper { return w.Wrap(t) }
+	o.Transport = func(t http.RoundTripper) http.RoundTripper {
+		if w := p.options.Wire; w != nil {
+			t = w.Wrap(t)
+		}
+		return p.options.Record.Wrap(t)
 	}
 	p.options.ledger, err = governance.NewClient(p.ledgerURL, member, o)
 	return p.options.ledger, err

@@ -107,9 +107,16 @@ func (p *Party) Pass(ctx context.Context, actions ...governance.Action) error {
 	if err != nil {
 		return err
 	}
+	names := make([]string, len(actions))
+	for i, a := range actions {
+		names[i] = a.Name
+	}
+	what := strings.Join(names, ", ")
+	p.proposed(what, proposal)
 	if proposal, err = ledger.Proposal(proposal.ID).Vote(ctx, true); err != nil {
 		return err
 	}
+	p.voted(what, proposal)
 	if proposal.State != governance.ProposalAccepted {
 		return fmt.Errorf("proposal %s to %s is %s; other members have to vote first", proposal.ID, actions[0].Name, strings.ToLower(proposal.State))
 	}

@@ -71,10 +71,13 @@ func (p *Party) ProposeContract(ctx context.Context, files ...string) error {
 			return err
 		}
 		id = proposal.ID
+		p.proposed("contract "+c.ID, proposal)
 	}
-	if _, err := contract.Vote(ctx, id, true); err != nil {
+	decided, err := contract.Vote(ctx, id, true)
+	if err != nil {
 		return err
 	}
+	p.voted("contract "+c.ID, decided)
 	p.Step(p.Name, fmt.Sprintf("contract %s of %d bytes created, proposed, voted for", p.ContractID, len(data)), 40)
 	return nil
 }
@@ -135,9 +138,11 @@ func (p *Party) Accept(ctx context.Context) error {
 		p.Step(p.Name, "warning: "+issue.String())
 	}
 	if c.State != governance.ContractAccepted {
-		if _, err := contract.Vote(ctx, c.ProposalID, true); err != nil {
+		decided, err := contract.Vote(ctx, c.ProposalID, true)
+		if err != nil {
 			return err
 		}
+		p.voted("contract "+c.ID, decided)
 	}
 	app := review.Applications[0]
 	p.Step(p.Name, fmt.Sprintf("contract %s says what was shared, and besides: application %s, sink %s; voted for it", c.ID, app.Name, strings.Join(review.Datasinks, ", ")), 40)

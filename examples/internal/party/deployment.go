@@ -26,6 +26,7 @@ func (p *Party) ProposeDeployment(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.measured("host data of the generated policy", d.HostData, len(d.Policy))
 	p.Step(p.Name, "template and policy generated from the accepted contract, host data "+steps.Short(d.HostData)+"...", 42, 46, 47)
 	ledger, err := p.Governance()
 	if err != nil {
@@ -40,19 +41,25 @@ func (p *Party) ProposeDeployment(ctx context.Context) error {
 	// What is open or accepted already is not proposed again: a step that was
 	// interrupted can be repeated.
 	if template == nil {
-		if _, err := contract.ProposeDeploymentSpec(ctx, d.Template); err != nil {
+		proposal, err := contract.ProposeDeploymentSpec(ctx, d.Template)
+		if err != nil {
 			return err
 		}
+		p.proposed("template", proposal)
 	}
 	if policy == nil {
-		if _, err := contract.ProposeCleanRoomPolicy(ctx, d.GovernancePolicy); err != nil {
+		proposal, err := contract.ProposeCleanRoomPolicy(ctx, d.GovernancePolicy)
+		if err != nil {
 			return err
 		}
+		p.proposed("clean room policy", proposal)
 	}
 	if open.LoggingID == "" && !open.Logging {
-		if _, err := contract.ProposeLogging(ctx); err != nil {
+		proposal, err := contract.ProposeLogging(ctx)
+		if err != nil {
 			return err
 		}
+		p.proposed("logging", proposal)
 	}
 	p.Step(p.Name, "deployment template, clean room policy and logging proposed", 48, 49, 50)
 	return nil
@@ -112,6 +119,7 @@ func (p *Party) Approve(ctx context.Context, withhold bool) error {
 	if err != nil {
 		return err
 	}
+	p.verified("proposed deployment of contract "+p.ContractID, checks)
 	p.Step(p.Name, fmt.Sprintf("proposals verified: deployment computed again from the contract, all %d checks hold", len(checks)), 51)
 	var voted []string
 	for _, v := range []struct{ name, id string }{
@@ -120,9 +128,11 @@ func (p *Party) Approve(ctx context.Context, withhold bool) error {
 		if v.id == "" || withhold && v.id == proposals.PolicyID {
 			continue
 		}
-		if _, err := ledger.Proposal(v.id).Vote(ctx, true); err != nil {
+		decided, err := ledger.Proposal(v.id).Vote(ctx, true)
+		if err != nil {
 			return err
 		}
+		p.voted(v.name, decided)
 		voted = append(voted, v.name)
 	}
 	if len(voted) == 0 {

@@ -24,6 +24,7 @@ import (
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
 	"github.com/cleanroom-go/sdk/governance"
 	"github.com/cleanroom-go/sdk/internal/wirelog"
+	"github.com/cleanroom-go/sdk/record"
 )
 
 // SecretName is the name under which the publisher describes the database in
@@ -47,18 +48,27 @@ type Options struct {
 	// Wire watches the HTTP exchanges with the ledger; those with Azure are
 	// the business of Client.Transport. nil means that nobody watches.
 	Wire *wirelog.Log
+	// Record keeps the steps, votes and checks, and the exchanges with the
+	// ledger; those with Azure are again the business of Client. nil means
+	// nothing, or what the flag -record says.
+	Record *record.Recorder
 	// Stdout and Stderr are the standard files when nil.
 	Stdout, Stderr io.Writer
 
 	ledger *governance.Client
+	file   *os.File // of the flag -record
 }
 
 // Close closes the connection to the ledger, which all runs with these options
-// share.
-func (o *Options) Close() {
+// share, and the record that -record asked for.
+func (o *Options) Close() error {
 	if o.ledger != nil {
 		o.ledger.Close()
 	}
+	if o.file == nil {
+		return nil
+	}
+	return errors.Join(o.Record.Close(), o.file.Close())
 }
 
 // Party is a program's flags and what is made from them.
@@ -83,6 +93,7 @@ type Party struct {
 	*steps.Reporter
 
 	ledgerURL, ledgerCert, images string
+	record                        string
 	json                          bool
 	options                       *Options
 	flags                         *flag.FlagSet
@@ -143,6 +154,7 @@ func New(name string, o *Options) *Party {
 	} {
 		p.flags.StringVar(f.to, f.name, f.value, f.help)
 	}
+	p.flags.StringVar(&p.record, "record", "", "`file` to which the run is recorded, without secrets, for examples/report")
 	p.flags.BoolVar(&p.json, "json", false, "print steps as JSON lines")
 	return p
 }
@@ -177,9 +189,13 @@ func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
 			}
 		}
 	}
-	p.Reporter = steps.New(p.options.Stdout, steps.Options{JSON: p.json, Wire: p.options.Wire})
+	if err := p.options.recordTo(p.record, p.Name); err != nil {
+		return err
+	}
+	p.Reporter = steps.New(p.options.Stdout, steps.Options{JSON: p.json, Wire: p.options.Wire, Record: p.options.Record})
 	for _, s := range run {
 		if err := s.Run(ctx); err != nil {
+			p.options.Record.AddDenial(err)
 			return fmt.Errorf("%s %s: %w", p.Name, s.Name, err)
 		}
 	}
@@ -239,7 +255,7 @@ func Main(run func(context.Context, []string, *Options) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	options := &Options{}
 	err := run(ctx, os.Args[1:], options)
-	options.Close()
+	err = errors.Join(err, options.Close())
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, err)

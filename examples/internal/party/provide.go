@@ -55,6 +55,9 @@ func (p *Party) ReleasePolicy(ctx context.Context) (*skr.ReleasePolicy, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, hostData := range accepted.HostData() {
+		p.measured("host data accepted by the members, for which the key is released", hostData, 0)
+	}
 	var ballots []governance.Ballot
 	if len(accepted.HostData()) == 0 && len(accepted.ProposalIDs) > 0 {
 		if ballots, err = ledger.Proposal(accepted.ProposalIDs[0]).Ballots(ctx); err != nil {
@@ -129,10 +132,12 @@ func (p *Party) Download(ctx context.Context, sink, name string) (string, error)
 		return "", err
 	}
 	defer r.Close()
-	return filepath.Join(p.Out, name), to.WriteFile(ctx, name, func(w io.Writer) error {
-		_, err := r.WriteTo(w)
+	err = to.WriteFile(ctx, name, func(w io.Writer) error {
+		n, err := r.WriteTo(w)
+		p.counted(name+", decrypted", n, "bytes")
 		return err
 	})
+	return filepath.Join(p.Out, name), err
 }
 
 // CountLines is the number of lines of a file, of any size.

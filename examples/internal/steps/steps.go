@@ -13,6 +13,7 @@ import (
 
 	"github.com/cleanroom-go/sdk/internal/check"
 	"github.com/cleanroom-go/sdk/internal/wirelog"
+	"github.com/cleanroom-go/sdk/record"
 )
 
 // Parties of a collaboration, in the order of the columns.
@@ -46,6 +47,7 @@ type Reporter struct {
 	json    bool
 	verbose bool
 	wire    *wirelog.Log
+	record  *record.Recorder
 	before  int
 	opened  map[string]int
 	party   string
@@ -81,11 +83,13 @@ type Options struct {
 	Verbose bool
 	// Wire counts the requests; nil means that they are not counted.
 	Wire *wirelog.Log
+	// Record gets each step; nil means that nobody records.
+	Record *record.Recorder
 }
 
 // New makes a reporter that writes to out.
 func New(out io.Writer, o Options) *Reporter {
-	r := &Reporter{out: out, json: o.JSON, verbose: o.Verbose, wire: o.Wire}
+	r := &Reporter{out: out, json: o.JSON, verbose: o.Verbose, wire: o.Wire, record: o.Record}
 	if r.wire != nil {
 		r.before, r.opened = r.wire.Count(), r.wire.Connections()
 	}
@@ -107,6 +111,7 @@ func (r *Reporter) Result(party, text string, values map[string]string, features
 func (r *Reporter) Write(s Step) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.record.Add(record.Entry{Step: &record.Step{Text: s.Text}})
 	if r.wire != nil {
 		count, opened := r.wire.Count(), r.wire.Connections()
 		s.Requests = count - r.before
