@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +46,9 @@ const flushSize = 64 << 10
 // as arguments ("WHERE gender = $1"), for in SQL "Female" in double quotes is a
 // column's name.
 //
-// For other forms, and for limits on what may leave, see [WriteRowsAs].
+// For other forms, and for limits on what may leave, see [WriteRowsAs]; for a
+// Parquet file, and PostgreSQL's own bulk path, the modules dbsecret/parquetrows
+// and dbsecret/pgcopy.
 func WriteRows(ctx context.Context, w io.Writer, db Queryer, query string, args ...any) (RowsResult, error) {
 	return WriteRowsAs(ctx, w, db, nil, query, args...)
 }
@@ -63,15 +64,7 @@ func WriteRowsAs(ctx context.Context, w io.Writer, db Queryer, opts *RowsOptions
 	if err == nil {
 		return result, nil
 	}
-	switch {
-	case ctx.Err() != nil:
-		if !errors.Is(err, context.Cause(ctx)) { // what connecting says has it, and more
-			err = context.Cause(ctx)
-		}
-	case errors.Is(err, driver.ErrBadConn):
-		err = fmt.Errorf("the connection to the database was lost: %w", err)
-	}
-	return RowsResult{}, fmt.Errorf("dbsecret: write rows: after %d rows: %w", rows, explainQuery(err))
+	return RowsResult{}, fmt.Errorf("dbsecret: write rows: after %d rows: %w", rows, endOfRows(ctx, err))
 }
 
 func writeRows(ctx context.Context, w io.Writer, db Queryer, opts *RowsOptions, query string, args []any) (result RowsResult, done int64, err error) {

@@ -81,8 +81,9 @@ func (o *RowsOptions) check(names []string) error {
 }
 
 // CheckColumns compares the limits with the names of a result's columns, before
-// any row of it is read. It is for programs that write rows in a form of their
-// own, as are CheckRow and CheckCount, and their errors begin with what is wrong.
+// any row of it is read. It is for programs that get rows in a way of their own,
+// as are CheckRow and CheckCount, and their errors begin with what is wrong; see
+// also [EachRow].
 func (o *RowsOptions) CheckColumns(names []string) error {
 	switch {
 	case o.MaxRows < 0:

@@ -38,13 +38,15 @@ type cell struct {
 
 var _ sql.Scanner = (*cell)(nil)
 
+var errNoColumns = errors.New("the query returns no columns; give a SELECT")
+
 func newRowText(rows *sql.Rows, opts *RowsOptions) (*rowText, error) {
 	columns, err := rows.ColumnTypes()
 	if err != nil {
 		return nil, err
 	}
 	if len(columns) == 0 {
-		return nil, errors.New("the query returns no columns; give a SELECT")
+		return nil, errNoColumns
 	}
 	t := &rowText{buf: make([]byte, 0, flushSize+4096), opts: opts, after: "\n", header: opts.Format == RowsCSV && !opts.NoHeader}
 	names := make([]string, len(columns))
