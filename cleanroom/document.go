@@ -118,6 +118,9 @@ func parseYAML(b []byte) (*yaml.Node, error) {
 		return nil, refused("the document has more than %d structural characters", maxStructure)
 	}
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	if n := plainYAML(b); n != nil {
+		return n, nil
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); err != nil {

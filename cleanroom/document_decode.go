@@ -174,7 +174,7 @@ func (d *decoder) mapping(n *yaml.Node, path string, f func(key *yaml.Node, valu
 		d.problem(n, path, "is %s, must be a map", describe(n))
 		return false
 	}
-	seen := make(map[string]int)
+	var seen keyLines
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := resolved(n.Content[i])
 		if !d.spend(k, path) {
@@ -184,18 +184,57 @@ func (d *decoder) mapping(n *yaml.Node, path string, f func(key *yaml.Node, valu
 			d.problem(k, path, "merge keys (<<) are not accepted; write the fields out")
 			continue
 		}
-		key, ok := d.text(k, join(path, "key"))
-		if !ok {
+		if !isText(k) {
+			d.text(k, join(path, "key")) // which says why
 			continue
 		}
-		if line, ok := seen[key]; ok {
+		key := k.Value
+		if line := seen.add(key, k.Line); line > 0 {
 			d.problem(k, join(path, key), "is written twice, first in line %d; readers differ on which one counts", line)
 			continue
 		}
-		seen[key] = k.Line
 		f(k, n.Content[i+1])
 	}
 	return true
+}
+
+// keyLines are the keys of a map and their lines: a list while they are few, as
+// nearly always, which costs nothing.
+type keyLines struct {
+	few  [16]keyLine
+	n    int // of few
+	many map[string]int
+}
+
+type keyLine struct {
+	key  string
+	line int
+}
+
+// add keeps a key and returns 0, or the line of the same key before.
+func (k *keyLines) add(key string, line int) int {
+	if k.many != nil {
+		if before, ok := k.many[key]; ok {
+			return before
+		}
+		k.many[key] = line
+		return 0
+	}
+	for i := range k.few[:k.n] {
+		if k.few[i].key == key {
+			return k.few[i].line
+		}
+	}
+	if k.n < len(k.few) {
+		k.few[k.n] = keyLine{key, line}
+		k.n++
+		return 0
+	}
+	k.many = map[string]int{key: line}
+	for _, e := range k.few {
+		k.many[e.key] = e.line
+	}
+	return 0
 }
 
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
@@ -284,19 +323,24 @@ func (d *decoder) union(n *yaml.Node, to union, path string) {
 	to.take(form)
 }
 
+// isText is what text accepts.
+func isText(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!str" && (n.Style != 0 || !otherInYAML11(n.Value))
+}
+
 // text reads a string. A plain scalar that a YAML 1.1 reader, as the reference
 // tools are, takes for something else is refused: two parties would read two
 // documents.
 func (d *decoder) text(n *yaml.Node, path string) (string, bool) {
+	if isText(n) {
+		return n.Value, true
+	}
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
 		d.problem(n, path, "is %s, must be text; put it in quotes", describe(n))
 		return "", false
 	}
-	if n.Style == 0 && otherInYAML11(n.Value) {
-		d.problem(n, path, "%s means something else to other readers; put it in quotes", shorten(n.Value, 40))
-		return "", false
-	}
-	return n.Value, true
+	d.problem(n, path, "%s means something else to other readers; put it in quotes", shorten(n.Value, 40))
+	return "", false
 }
 
 var (
@@ -306,7 +350,8 @@ var (
 
 // otherInYAML11 reports whether a plain scalar is not text in YAML 1.1.
 func otherInYAML11(s string) bool {
-	switch strings.ToLower(s) {
+	const longest = len("false")
+	switch strings.ToLower(s[:min(len(s), longest+1)]) {
 	case "", "~", "null", "yes", "no", "on", "off", "y", "n", "true", "false", "<<", "=", ".inf", "-.inf", "+.inf", ".nan":
 		return true
 	}

@@ -14,6 +14,14 @@ import (
 
 const empty = "identities: []\ndatasources: []\ndatasinks: []\napplications: []\n"
 
+func manyVariables(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "V%d: '', ", i)
+	}
+	return b.String()
+}
+
 // The place, the mistake and the nearest known name are in the message.
 func TestParseNamesThePlace(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
@@ -22,6 +30,8 @@ func TestParseNamesThePlace(t *testing.T) {
 		{"key like none", empty + "zzzzzzzz: 1\n", "known are applications, datasinks"},
 		{"duplicate key", empty + "identities: []\n", "line 5, column 1: identities: is written twice, first in line 1"},
 		{"duplicate variable", app("environmentVariables: {A: '1', A: '2'}"), "environmentVariables.A: is written twice"},
+		{"duplicate of many", app("environmentVariables: {" + manyVariables(40) + "V3: ''}"), "environmentVariables.V3: is written twice"},
+		{"duplicate late", app("environmentVariables: {" + manyVariables(40) + "V39: ''}"), "environmentVariables.V39: is written twice"},
 		{"enum case", empty + "sandbox: {sandboxType: none}\n", `line 5, column 24: sandbox.sandboxType: "none" is not a known value; did you mean None?`},
 		{"text for a list", strings.Replace(empty, "identities: []", "identities: x", 1), `line 1, column 13: identities: is the text "x", must be a list`},
 		{"null for a list", strings.Replace(empty, "identities: []", "identities:", 1), "identities: is null, must be a list"},
