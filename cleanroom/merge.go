@@ -1,6 +1,7 @@
 package cleanroom
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -11,10 +12,14 @@ type MergeConflict struct {
 	// Path is the place, as in datasinks[consumer-output].store.name.
 	Path string
 	// Document is the position of the document that disagrees with those
-	// before it: 1 is the first one after the base.
-	Document int
-	// Merged and Other are what the documents before it say and what it
-	// says, as short texts.
+	// before it: 1 is the first one after the base. Holder is the position of
+	// the one that said it first, 0 being the base.
+	Document, Holder int
+	// Party and HolderParty say whose the two are, as [MergeParties] was told;
+	// empty for [Merge].
+	Party, HolderParty string
+	// Merged and Other are what Holder says and what Document says, as short
+	// texts.
 	Merged, Other string
 }
 
@@ -26,9 +31,25 @@ func (e *MergeConflictError) Error() string {
 	var b strings.Builder
 	b.WriteString("cleanroom: merge specifications: the parties must agree on")
 	writeLines(&b, e.Conflicts, func(c MergeConflict) string {
-		return fmt.Sprintf("%s: %s, but document %d says %s", c.Path, c.Merged, c.Document, c.Other)
+		return fmt.Sprintf("%s: %s says %s, but %s says %s", c.Path, whose(c.HolderParty, c.Holder), c.Merged, whose(c.Party, c.Document), c.Other)
 	})
 	return b.String()
+}
+
+func whose(party string, document int) string {
+	switch {
+	case party != "":
+		return party
+	case document == 0:
+		return "the base"
+	}
+	return fmt.Sprintf("document %d", document)
+}
+
+// PartyDocument is a document and whose it is.
+type PartyDocument struct {
+	Party    string
+	Document *Specification
 }
 
 // Merge unites the documents of several parties in a new one. Lists have the
@@ -39,9 +60,23 @@ func (e *MergeConflictError) Error() string {
 //
 // All conflicts are reported together, in a [*MergeConflictError].
 func Merge(base *Specification, others ...*Specification) (*Specification, error) {
+	parties := []PartyDocument{{Document: base}}
+	for _, s := range others {
+		parties = append(parties, PartyDocument{Document: s})
+	}
+	return MergeParties(parties...)
+}
+
+// MergeParties is [Merge], the first one being the base, with conflicts that
+// name the parties.
+func MergeParties(parties ...PartyDocument) (*Specification, error) {
 	merged := new(Specification)
-	m := merger{}
-	for i, s := range append([]*Specification{base}, others...) {
+	m := merger{parties: parties, origins: map[string]int{}}
+	if len(parties) == 0 {
+		return nil, errors.New("cleanroom: merge specifications: there is no document")
+	}
+	for i, party := range parties {
+		s := party.Document
 		if s == nil {
 			return nil, fmt.Errorf("cleanroom: merge specifications: document %d is nil", i)
 		}
@@ -60,8 +95,30 @@ func Merge(base *Specification, others ...*Specification) (*Specification, error
 }
 
 type merger struct {
+	parties   []PartyDocument
 	document  int
 	conflicts []MergeConflict
+	// origins are the documents after the base that brought what is at a
+	// path, and with it all below.
+	origins map[string]int
+}
+
+// bring notes where what is at a path is from.
+func (m *merger) bring(path string) {
+	if m.document > 0 {
+		m.origins[path] = m.document
+	}
+}
+
+// holder is the document that brought what is at a path.
+func (m *merger) holder(path string) int {
+	for path != "" {
+		if document, ok := m.origins[path]; ok {
+			return document
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return 0
 }
 
 // structure merges the fields of a document's object.
@@ -79,6 +136,7 @@ func (m *merger) value(to, from reflect.Value, path string) {
 		case from.IsNil():
 		case to.IsNil():
 			to.Set(from)
+			m.bring(path)
 		default:
 			m.value(to.Elem(), from.Elem(), path)
 		}
@@ -134,12 +192,14 @@ func (m *merger) list(to, from reflect.Value, path string) {
 	for i := range from.Len() {
 		v := from.Index(i)
 		if name, ok := nameOf(v); ok {
+			element := path + "[" + name + "]"
 			if at, ok := byName[name]; ok {
 				if !reflect.DeepEqual(to.Index(at).Interface(), v.Interface()) {
-					m.equal(to.Index(at), v, fmt.Sprintf("%s[%s]", path, name))
+					m.equal(to.Index(at), v, element)
 				}
 				continue
 			}
+			m.bring(element)
 		} else if byValue[fingerprint(v)] {
 			continue
 		}

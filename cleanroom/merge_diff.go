@@ -102,7 +102,11 @@ func (m *merger) conflict(path string, merged, other *yaml.Node) {
 }
 
 func (m *merger) add(path string, merged, other *yaml.Node) {
-	m.conflicts = append(m.conflicts, MergeConflict{Path: path, Document: m.document, Merged: briefNode(merged), Other: briefNode(other)})
+	holder := m.holder(path)
+	m.conflicts = append(m.conflicts, MergeConflict{
+		Path: path, Document: m.document, Holder: holder, Party: m.parties[m.document].Party, HolderParty: m.parties[holder].Party,
+		Merged: briefNode(merged), Other: briefNode(other),
+	})
 }
 
 func byKey(n *yaml.Node) map[string]*yaml.Node {

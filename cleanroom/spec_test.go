@@ -121,6 +121,53 @@ func TestMergeConflict(t *testing.T) {
 	}
 }
 
+// Each value of a conflict is that of the party that said it, not of the base
+// into which it was merged.
+func TestMergeConflictNamesTheParties(t *testing.T) {
+	const port, name = 5432, "application-telemetry"
+	base, publisher, third, fourth := NewSpecification(), read(t, "publisher-config.yaml"), read(t, "publisher-config.yaml"), NewSpecification()
+	third.Datasinks[0].Store.Name = "elsewhere"
+	must(t, fourth.AllowTCP("192.0.2.1", port))
+	fourth.Network.TCP.Outbound.Enabled = false
+	parties := []PartyDocument{{"consumer", base}, {"publisher", publisher}, {"auditor", third}, {"regulator", fourth}}
+	_, err := MergeParties(parties...)
+	var conflict *MergeConflictError
+	if !errors.As(err, &conflict) {
+		t.Fatal(err)
+	}
+	first := conflict.Conflicts[0]
+	last := conflict.Conflicts[len(conflict.Conflicts)-1]
+	if want := (MergeConflict{
+		Path: "datasinks[" + name + "].store.name", Document: 2, Holder: 1, Party: "auditor", HolderParty: "publisher",
+		Merged: `"application-telemetry-50fa3f9f-publisherconfig"`, Other: `"elsewhere"`,
+	}); first != want {
+		t.Errorf("%+v", first)
+	}
+	if want := (MergeConflict{
+		Path: "network.tcp.outbound.enabled", Document: 3, Holder: 1, Party: "regulator", HolderParty: "publisher", Merged: "true", Other: "false",
+	}); last != want {
+		t.Errorf("%+v", last)
+	}
+	if want := `datasinks[application-telemetry].store.name: publisher says "application-telemetry-50fa3f9f-publisherconfig", but auditor says "elsewhere"`; !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+	// Without names, by position.
+	_, err = Merge(publisher, third)
+	if want := `the base says "application-telemetry-50fa3f9f-publisherconfig", but document 1 says "elsewhere"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+	_, err = Merge(base, publisher, third)
+	if want := `document 1 says "application-telemetry-50fa3f9f-publisherconfig", but document 2 says "elsewhere"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+	if _, err := MergeParties(); err == nil {
+		t.Error("merged nothing")
+	}
+	if _, err := MergeParties(PartyDocument{Party: "consumer"}); err == nil {
+		t.Error("merged no document")
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	good, err := os.ReadFile("testdata/consumer-config.yaml")
 	if err != nil {
