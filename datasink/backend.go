@@ -49,8 +49,8 @@ type Upload interface {
 	Abort() error
 }
 
-// Block is one part of a blob. All blocks of a blob but the last have one
-// length, so that a backend may write them to their place in any order.
+// Block is one part of a blob. A backend may write it to its place in any
+// order. All blocks of a blob but the first and the last have one length.
 type Block struct {
 	Index  int
 	Offset int64 // of the first byte of Data in the blob

@@ -35,6 +35,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if what := os.Getenv(clientEnv); what != "" {
+		if err := runClient(what); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -140,6 +147,7 @@ func (b *stored) give(w http.ResponseWriter, r *http.Request) {
 // bench is a server in another process, and what a client needs to reach it.
 type bench struct {
 	url    string
+	root   string // base64 of PEM, or "-"
 	client *http.Client
 }
 
@@ -174,40 +182,59 @@ func startBench(b *testing.B, secure bool) *bench {
 		b.Fatal(err)
 	}
 	address, root, _ := strings.Cut(strings.TrimSpace(line), " ")
+	client, err := benchClient(root)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(client.CloseIdleConnections)
+	return &bench{scheme + "://" + address + "/container", root, client}
+}
+
+// benchClient trusts a root, if it is one.
+func benchClient(root string) (*http.Client, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true}
-	if secure {
+	if root != "-" {
 		pem, err := base64.StdEncoding.DecodeString(root)
 		if err != nil {
-			b.Fatal(err)
+			return nil, err
 		}
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(pem)
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}}
 	}
-	b.Cleanup(transport.CloseIdleConnections)
-	return &bench{scheme + "://" + address + "/container", &http.Client{Transport: transport}}
+	return &http.Client{Transport: transport}, nil
 }
 
 // sink is one on the server, over http too, which New refuses.
 func (f *bench) sink(b *testing.B, opts *Options) *Sink {
 	b.Helper()
-	opts.Transport = f.client
-	backend := &blobBackend{url: f.url, client: f.container(b, opts), key: newCustomerKey(opts)}
-	s, err := newSink(backend, opts)
+	s, err := sinkOn(f.url, f.client, opts)
 	if err != nil {
 		b.Fatal(err)
 	}
 	return s
 }
 
+func sinkOn(url string, client *http.Client, opts *Options) (*Sink, error) {
+	c, err := containerOn(url, client, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newSink(&blobBackend{url: url, client: c, key: newCustomerKey(opts)}, opts)
+}
+
 func (f *bench) container(b *testing.B, opts *Options) *container.Client {
 	b.Helper()
-	opts.Transport = f.client
-	c, err := container.NewClientWithNoCredential(f.url, &container.ClientOptions{ClientOptions: clientOptions(opts.ClientOptions)})
+	c, err := containerOn(f.url, f.client, opts)
 	if err != nil {
 		b.Fatal(err)
 	}
 	return c
+}
+
+func containerOn(url string, client *http.Client, opts *Options) (*container.Client, error) {
+	opts.Transport = client
+	return container.NewClientWithNoCredential(url, &container.ClientOptions{ClientOptions: clientOptions(opts.ClientOptions)})
 }
 
 // describe tells the server of a blob to be read.
@@ -230,12 +257,7 @@ func (f *bench) describe(b *testing.B, name string, size int64, pattern io.Reade
 }
 
 // benchKey is a fixed key, so that runs are alike.
-func benchKey(b *testing.B, label string) *DEK {
-	b.Helper()
+func benchKey(label string) (*DEK, error) {
 	sum := sha256.Sum256([]byte(label))
-	dek, err := ParseDEK(sum[:])
-	if err != nil {
-		b.Fatal(err)
-	}
-	return dek
+	return ParseDEK(sum[:])
 }

@@ -73,7 +73,17 @@ func BenchmarkUpload(b *testing.B) {
 }
 
 func benchOptions(b *testing.B, mode Mode) *Options {
-	return &Options{Mode: mode, DEK: benchKey(b, string(mode)), Streams: benchStreams, Contract: "contract", Datasink: "output"}
+	b.Helper()
+	opts, err := optionsFor(mode)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return opts
+}
+
+func optionsFor(mode Mode) (*Options, error) {
+	dek, err := benchKey(string(mode))
+	return &Options{Mode: mode, DEK: dek, Streams: benchStreams, Contract: "contract", Datasink: "output"}, err
 }
 
 func benchUpload(b *testing.B, mode Mode, secure bool) {

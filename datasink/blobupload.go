@@ -50,15 +50,26 @@ func (u *blobUpload) blockID(index int) string {
 }
 
 func (u *blobUpload) Stage(ctx context.Context, b Block) error {
+	return u.stage(ctx, b.Index, bytes.NewReader(b.Data), u.backend.checksum(b.Data))
+}
+
+// late is not possible where a checksum goes before the bytes.
+func (u *blobUpload) late() bool { return !u.backend.check }
+
+func (u *blobUpload) stageBody(ctx context.Context, index int, body io.ReadSeeker) error {
+	return u.stage(ctx, index, body, nil)
+}
+
+func (u *blobUpload) stage(ctx context.Context, index int, r io.ReadSeeker, check blob.TransferValidationType) error {
 	key, err := u.backend.key.info()
 	if err != nil {
 		return err
 	}
-	body := &lent{r: bytes.NewReader(b.Data)}
+	body := &lent{r: r}
 	defer body.takeBack()
-	answer, err := u.client.StageBlock(ctx, u.blockID(b.Index), body, &blockblob.StageBlockOptions{
+	answer, err := u.client.StageBlock(ctx, u.blockID(index), body, &blockblob.StageBlockOptions{
 		CPKInfo:                 key,
-		TransactionalValidation: u.backend.checksum(b.Data),
+		TransactionalValidation: check,
 	})
 	if err != nil {
 		return classify(err)
@@ -195,7 +206,7 @@ func (u *blobUpload) headers() *blob.HTTPHeaders {
 // returned it cannot.
 type lent struct {
 	mu sync.Mutex
-	r  *bytes.Reader // nil after takeBack
+	r  io.ReadSeeker // nil after takeBack
 }
 
 var errTakenBack = errors.New("datasink: the request is over")

@@ -102,6 +102,28 @@ func (u gatedUpload) Stage(ctx context.Context, b Block) error {
 	return u.Upload.Stage(ctx, b)
 }
 
+// lateStager is an upload that can take the bytes of a block while it sends
+// them.
+type lateStager interface {
+	// late says whether it does.
+	late() bool
+	// stageBody is Stage of a block that body yields, from its start again
+	// for each try. Nothing reads body once stageBody has returned.
+	stageBody(ctx context.Context, index int, body io.ReadSeeker) error
+}
+
+func (u gatedUpload) late() bool {
+	l, ok := u.Upload.(lateStager)
+	return ok && l.late()
+}
+
+func (u gatedUpload) stageBody(ctx context.Context, index int, body io.ReadSeeker) error {
+	if err := u.gate.check(); err != nil {
+		return err
+	}
+	return u.Upload.(lateStager).stageBody(ctx, index, body)
+}
+
 func (u gatedUpload) Put(ctx context.Context, data []byte) (Item, error) {
 	if err := u.gate.check(); err != nil {
 		return Item{}, err

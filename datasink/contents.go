@@ -17,6 +17,7 @@ type contents struct {
 	header, chunk, storedChunk int64
 	decoder                    decoder     // nil where bytes are stored as they are
 	whole                      []byte      // all bytes of a short blob, or nil
+	last                       []byte      // those of the last chunk, or nil
 	head                       []byte      // the stored header
 	report                     *cse.Report // of mode CSE
 }
@@ -42,8 +43,14 @@ func (c *contents) span(off, n int64) (from, length, before int64) {
 func (c *contents) piece(off, n int64, size int) int64 {
 	chunks := max(int64(size)/c.storedChunk, 1)
 	end := (off/c.chunk + chunks) * c.chunk
+	if at := c.lastAt(); off < at {
+		end = min(end, at)
+	}
 	return min(n, end-off, c.item.Size-off)
 }
+
+// lastAt is the offset of the last chunk if it is here already.
+func (c *contents) lastAt() int64 { return c.item.Size - int64(len(c.last)) }
 
 // chunks is the part made of the whole chunks that hold n bytes at off.
 func (c *contents) chunks(off, n int64) (first, length int64) {
@@ -84,6 +91,9 @@ func (c *contents) read(ctx context.Context, buf []byte, off, n int64) ([]byte, 
 	}
 	if c.whole != nil {
 		return c.whole[off : off+n], c.backend.check()
+	}
+	if at := c.lastAt(); off >= at {
+		return c.last[off-at:][:n], c.backend.check()
 	}
 	from, length, before := c.span(off, n)
 	buf = buf[:length]

@@ -17,6 +17,8 @@ type format interface {
 	room(blockSize int) int
 	// slack is how many bytes a block's buffer needs beyond the block.
 	slack() int
+	// blocks is the number of blocks of n bytes.
+	blocks(n int64, blockSize int) int64
 	// encode starts the blob with this name.
 	encode(name string) (encoder, error)
 	// open reads what must be known of a blob before its bytes are. The item
@@ -30,6 +32,8 @@ type format interface {
 
 // encoder writes the stored form of one blob into blocks.
 type encoder interface {
+	// begin says to the stager how blocks are made, before the first byte.
+	begin(s *stager)
 	write(s *stager, p []byte) (int, error)
 	readFrom(s *stager, r io.Reader) (int64, error)
 	// finish writes what comes after the last byte.
@@ -45,6 +49,7 @@ func (plainFormat) stored(n int64) (int64, error)  { return n, nil }
 func (plainFormat) plain(size int64) int64         { return size }
 func (plainFormat) room(blockSize int) int         { return blockSize }
 func (plainFormat) slack() int                     { return 0 }
+func (plainFormat) blocks(n int64, size int) int64 { return divideUp(n, int64(size)) }
 func (plainFormat) encode(string) (encoder, error) { return plainEncoder{}, nil }
 func (plainFormat) sourceKey() ([]byte, error)     { return []byte(sourceLabel), nil }
 func (plainFormat) close()                         {}
@@ -58,8 +63,11 @@ func (plainFormat) open(ctx context.Context, b *gate, listed Item) (*contents, e
 	return &contents{backend: b, item: item, stored: item.Size, chunk: 1, storedChunk: 1}, nil
 }
 
+func divideUp(n, by int64) int64 { return (n + by - 1) / by }
+
 type plainEncoder struct{}
 
+func (plainEncoder) begin(*stager)                          {}
 func (plainEncoder) write(s *stager, p []byte) (int, error) { return s.write(p) }
 func (plainEncoder) finish(*stager) error                   { return nil }
 func (plainEncoder) release()                               {}

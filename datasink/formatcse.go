@@ -3,7 +3,6 @@ package datasink
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -63,6 +62,14 @@ func (f *cseFormat) room(blockSize int) int { return max(blockSize, f.blockSize+
 // longer, which add up to 1.4 MiB over the greatest number of blocks.
 func (f *cseFormat) slack() int { return maxBlocks*cse.Overhead + cse.TrailerSize }
 
+func (f *cseFormat) blocks(n int64, size int) int64 {
+	stored, err := f.stored(n)
+	if err != nil {
+		return maxBlocks + 1
+	}
+	return divideUp(stored, int64(size))
+}
+
 func (f *cseFormat) encode(string) (encoder, error) {
 	c := f.cipher.Load()
 	if c == nil {
@@ -80,6 +87,8 @@ type cseEncoder struct {
 	own       []byte // such a place apart, where the buffer has none
 	filled    int    // bytes of the block
 }
+
+func (e *cseEncoder) begin(*stager) {}
 
 // room is where the next bytes of the block go.
 func (e *cseEncoder) room(s *stager) ([]byte, error) {
@@ -201,22 +210,19 @@ func (f *cseFormat) open(ctx context.Context, b *gate, listed Item) (*contents, 
 	}
 	// The end is read at once: the last block says whether the trailer can be
 	// right, and of a small file it is all there is.
-	from := max(0, chunks-1) * int64(c.ChunkSize())
-	tail := &tail{from: from, buf: make([]byte, stored-from)}
-	if err := b.ReadRange(ctx, item.Name, item.ETag, tail.buf, from); err != nil {
+	tail := make([]byte, stored-c.TailOffset(chunks))
+	if err := b.ReadRange(ctx, item.Name, item.ETag, tail, c.TailOffset(chunks)); err != nil {
 		return nil, err
 	}
-	at, err := c.ReaderAt(tail, stored)
+	last, report, err := c.OpenTail(tail, chunks)
 	if err != nil {
 		return nil, &kinded{ErrDamaged, err}
 	}
-	report := at.Report()
 	out.item.Size, out.report = report.Size, &report
 	if chunks == 1 {
-		out.whole = make([]byte, report.Size)
-		if _, err := at.ReadAt(out.whole, 0); err != nil {
-			return nil, &kinded{ErrDamaged, err}
-		}
+		out.whole = last
+	} else {
+		out.last = last
 	}
 	return out, nil
 }
@@ -229,23 +235,6 @@ func (f *cseFormat) explain(stored int64, err error) error {
 	return &kinded{ErrDamaged, err}
 }
 
-// tail is the end of a stored blob, from an offset on.
-type tail struct {
-	from int64
-	buf  []byte
-}
-
-func (t *tail) ReadAt(p []byte, off int64) (int, error) {
-	if off < t.from || off > t.from+int64(len(t.buf)) {
-		return 0, errors.New("datasink: internal error: read before the tail")
-	}
-	n := copy(p, t.buf[off-t.from:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
 type cseDecoder struct{ cipher *cse.Cipher }
 
 func (d cseDecoder) decode(buf []byte, first int64) ([]byte, error) {
@@ -256,7 +245,10 @@ func (d cseDecoder) decode(buf []byte, first int64) ([]byte, error) {
 		if err != nil {
 			return nil, &kinded{ErrDamaged, err}
 		}
-		n += copy(out[n:], block)
+		if i > 0 {
+			copy(out[n:], block)
+		}
+		n += len(block)
 	}
 	return out[:n], nil
 }

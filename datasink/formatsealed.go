@@ -63,6 +63,10 @@ func (f *sealedFormat) room(blockSize int) int        { return max(blockSize, se
 func (f *sealedFormat) slack() int                    { return 0 }
 func (f *sealedFormat) sourceKey() ([]byte, error)    { return open(f.keys[sourceLabel]) }
 
+func (f *sealedFormat) blocks(n int64, size int) int64 {
+	return n/int64(sealedPerBlock(size)*sealed.ChunkSize) + 1
+}
+
 func (f *sealedFormat) close() {
 	for _, key := range f.keys {
 		key.Close()
@@ -107,115 +111,14 @@ func (f *sealedFormat) encode(name string) (encoder, error) {
 	return &sealedEncoder{sealer: sealer}, nil
 }
 
-// sealedEncoder seals chunks into their place in the block, which is the only
-// copy that is made of them.
+// sealedEncoder gathers plaintext, whole chunks to a block. The stager seals
+// it, in its workers.
 type sealedEncoder struct {
-	sealer  *sealed.Sealer
-	begun   bool
-	next    int64
-	chunk   []byte // of which the rest has not come yet
-	scratch []byte // for a chunk that lies in two blocks
-	input   []byte // of readFrom
+	plainEncoder
+	sealer *sealed.Sealer
 }
 
-// inputChunks are read at once: enough to spare system calls, and few enough
-// to be in the processor's cache when they are sealed.
-const inputChunks = 8
-
-func (e *sealedEncoder) begin(s *stager) error {
-	if e.begun {
-		return nil
-	}
-	e.begun = true
-	header := e.sealer.Header()
-	return s.writeFor(header[:], 0)
-}
-
-// seal is the one place where plaintext is sealed.
-func (e *sealedEncoder) seal(s *stager, plaintext []byte) error {
-	if err := e.begin(s); err != nil {
-		return err
-	}
-	room, err := s.room()
-	if err != nil {
-		return err
-	}
-	if len(room) >= len(plaintext)+sealed.Overhead {
-		out, err := e.sealer.Seal(room[:0], e.next, plaintext)
-		if err != nil {
-			return s.abandon(err)
-		}
-		s.extend(len(out), len(plaintext))
-	} else {
-		if e.scratch == nil {
-			e.scratch = make([]byte, 0, sealed.SealedChunkSize)
-		}
-		out, err := e.sealer.Seal(e.scratch, e.next, plaintext)
-		if err != nil {
-			return s.abandon(err)
-		}
-		if err := s.writeFor(out, len(plaintext)); err != nil {
-			return err
-		}
-	}
-	e.next++
-	return nil
-}
-
-func (e *sealedEncoder) write(s *stager, p []byte) (int, error) {
-	written := 0
-	for written < len(p) {
-		rest := p[written:]
-		if len(e.chunk) == 0 && len(rest) >= sealed.ChunkSize {
-			if err := e.seal(s, rest[:sealed.ChunkSize]); err != nil {
-				return written, err
-			}
-			written += sealed.ChunkSize
-			continue
-		}
-		if e.chunk == nil {
-			e.chunk = make([]byte, 0, sealed.ChunkSize)
-		}
-		n := copy(e.chunk[len(e.chunk):sealed.ChunkSize], rest)
-		e.chunk = e.chunk[:len(e.chunk)+n]
-		written += n
-		if len(e.chunk) == sealed.ChunkSize {
-			if err := e.seal(s, e.chunk); err != nil {
-				return written, err
-			}
-			e.chunk = e.chunk[:0]
-		}
-	}
-	return written, s.check()
-}
-
-func (e *sealedEncoder) readFrom(s *stager, r io.Reader) (int64, error) {
-	if e.input == nil {
-		e.input = make([]byte, inputChunks*sealed.ChunkSize)
-	}
-	var total int64
-	source := source{r: r}
-	for {
-		// What is left of an earlier write is completed first, so that
-		// after it chunks are sealed from where they were read to.
-		want := e.input[:len(e.input)-len(e.chunk)]
-		n, err := source.fill(want)
-		total += int64(n)
-		if _, err := e.write(s, want[:n]); err != nil {
-			return total, err
-		}
-		if err != nil {
-			return total, s.ended(err)
-		}
-	}
-}
-
-func (e *sealedEncoder) finish(s *stager) error { return e.seal(s, e.chunk) }
-
-func (e *sealedEncoder) release() {
-	redact.Clear(e.chunk[:cap(e.chunk)])
-	redact.Clear(e.input)
-}
+func (e *sealedEncoder) begin(s *stager) { s.sealWith(e.sealer) }
 
 // wholeSize is how long a stored blob may be to be read whole when it is
 // opened: one request then serves all reads.
@@ -295,15 +198,14 @@ type sealedDecoder struct{ opener *sealed.Opener }
 // decode opens each chunk in its place, where it is in the cache when it is
 // moved up to the one before it.
 func (d sealedDecoder) decode(buf []byte, first int64) ([]byte, error) {
-	n := 0
-	for i := first; len(buf)-int(i-first)*sealed.SealedChunkSize > 0; i++ {
-		at := int(i-first) * sealed.SealedChunkSize
-		chunk := buf[at:min(at+sealed.SealedChunkSize, len(buf))]
+	out := buf[:0]
+	for i := first; len(buf) > 0; i++ {
+		chunk := buf[:min(sealed.SealedChunkSize, len(buf))]
 		plain, err := d.opener.Open(chunk[:0], i, chunk)
 		if err != nil {
 			return nil, &kinded{ErrDamaged, err}
 		}
-		n += copy(buf[n:], plain)
+		out, buf = append(out, plain...), buf[len(chunk):]
 	}
-	return buf[:n], nil
+	return out, nil
 }

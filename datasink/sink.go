@@ -43,7 +43,8 @@ type Options struct {
 	ChunkSize int
 	// BlockSize is the number of bytes staged at once. Zero means 8 MiB, and
 	// 16 MiB in mode CSE, whose blobs a mount may want to change. It is
-	// raised where a known length would need more than 50,000 blocks.
+	// raised where a known length would need more than 50,000 blocks. In mode
+	// Sealed a block has as many whole chunks of 16 KiB as fit, at least one.
 	BlockSize int
 	// Streams is the number of blocks in flight. Zero means 4. A write holds
 	// Streams+1 blocks in memory, whatever its length.

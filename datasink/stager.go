@@ -6,17 +6,22 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+
+	"github.com/cleanroom-go/sdk/datasink/sealed"
+	"github.com/cleanroom-go/sdk/internal/redact"
 )
 
 // stager cuts what is stored of a blob into blocks and stages them, several at
 // a time, from a fixed number of buffers. Its errors are sticky.
 type stager struct {
-	sink      *Sink
-	name      string
-	upload    Upload
-	blockSize int
-	ctx       context.Context
-	cancel    context.CancelCauseFunc
+	sink       *Sink
+	name       string
+	upload     Upload
+	blockSize  int          // bytes gathered for each block
+	bufferSize int          // of the buffer for that, which may be more
+	seal       *blockSealer // nil where blocks are stored as they are gathered
+	ctx        context.Context
+	cancel     context.CancelCauseFunc
 
 	buf     []byte      // being filled; len is what it holds
 	plain   int         // bytes of the caller in it, for the progress
@@ -36,11 +41,12 @@ type stager struct {
 type job struct {
 	block Block
 	plain int
+	last  bool
 }
 
 func newStager(ctx context.Context, s *Sink, name string, upload Upload, blockSize int, expected int64) *stager {
 	g := &stager{
-		sink: s, name: name, upload: upload, blockSize: blockSize,
+		sink: s, name: name, upload: upload, blockSize: blockSize, bufferSize: blockSize,
 		free:  make(chan []byte, s.streams+1),
 		jobs:  make(chan job),
 		meter: meter{tell: s.progress, p: Progress{Name: name, Total: -1}},
@@ -90,7 +96,7 @@ func (g *stager) room() ([]byte, error) {
 		return nil, err
 	}
 	for len(g.buf) >= g.blockSize {
-		if err := g.dispatch(); err != nil {
+		if err := g.dispatch(false); err != nil {
 			return nil, err
 		}
 	}
@@ -161,7 +167,7 @@ func (g *stager) writeFor(stored []byte, plain int) error {
 }
 
 // dispatch hands the current block to a worker.
-func (g *stager) dispatch() error {
+func (g *stager) dispatch(last bool) error {
 	if g.next == maxBlocks {
 		return g.abandon(fmt.Errorf("more than %d blocks of %d bytes: say the expected length in CreateOptions.Size, or raise the block size", maxBlocks, g.blockSize))
 	}
@@ -174,7 +180,10 @@ func (g *stager) dispatch() error {
 	n := min(len(g.buf), g.blockSize)
 	g.carry = append(g.carry, g.buf[n:]...)
 	select {
-	case g.jobs <- job{Block{Index: g.next, Offset: g.offset, Data: g.buf[:n]}, g.plain}:
+	case g.jobs <- job{Block{Index: g.next, Offset: g.offset, Data: g.buf[:n]}, g.plain, last}:
+		if g.seal != nil {
+			n = g.seal.size(n, g.next, last)
+		}
 		g.next++
 		g.offset += int64(n)
 		g.buf, g.plain = nil, 0
@@ -197,7 +206,7 @@ func (g *stager) takeBuffer() []byte {
 	}
 	if g.made <= g.sink.streams {
 		g.made++
-		return g.sink.buffer(g.blockSize)[:0]
+		return g.sink.buffer(g.bufferSize)[:0]
 	}
 	select {
 	case buf := <-g.free:
@@ -208,6 +217,10 @@ func (g *stager) takeBuffer() []byte {
 }
 
 func (g *stager) work() {
+	var scratch []byte
+	if g.seal != nil {
+		scratch = make([]byte, sealed.SealedChunkSize)
+	}
 	for {
 		select {
 		case <-g.ctx.Done():
@@ -216,7 +229,7 @@ func (g *stager) work() {
 			if !open {
 				return
 			}
-			if err := g.upload.Stage(g.ctx, j.block); err != nil {
+			if err := g.store(j, scratch); err != nil {
 				g.cancel(err)
 			} else {
 				g.meter.add(j.plain)
@@ -226,22 +239,50 @@ func (g *stager) work() {
 	}
 }
 
+// store stages one block, sealed on its way out if the upload can do that, else
+// before.
+func (g *stager) store(j job, scratch []byte) error {
+	if g.seal == nil {
+		return g.upload.Stage(g.ctx, j.block)
+	}
+	if l, ok := g.upload.(lateStager); ok && l.late() {
+		return l.stageBody(g.ctx, j.block.Index, g.seal.body(j.block.Data, j.block.Index, j.last, scratch))
+	}
+	var err error
+	if j.block.Data, err = g.seal.inPlace(j.block.Data, j.block.Index, j.last); err != nil {
+		return err
+	}
+	return g.upload.Stage(g.ctx, j.block)
+}
+
 // commit makes the blob of everything that was written.
 func (g *stager) commit() error {
 	for len(g.buf) > g.blockSize {
-		if err := g.dispatch(); err != nil {
+		if err := g.dispatch(false); err != nil {
+			return err
+		}
+	}
+	if g.seal != nil {
+		// There is a last chunk, if an empty one.
+		if err := g.take(); err != nil {
 			return err
 		}
 	}
 	if g.next == 0 {
+		if g.seal != nil {
+			var err error
+			if g.buf, err = g.seal.inPlace(g.buf, 0, true); err != nil {
+				return err
+			}
+		}
 		_, err := g.upload.Put(g.ctx, g.buf)
 		if err == nil {
 			g.meter.add(g.plain)
 		}
 		return err
 	}
-	if len(g.buf) > 0 {
-		if err := g.dispatch(); err != nil {
+	if len(g.buf) > 0 || g.seal != nil {
+		if err := g.dispatch(true); err != nil {
 			return err
 		}
 	}
@@ -267,14 +308,24 @@ func (g *stager) abort() error {
 func (g *stager) release() {
 	g.done = true
 	g.cancel(context.Canceled)
+	give := func(buf []byte) {
+		// Others will get the buffer, which may hold plaintext.
+		switch {
+		case g.seal != nil && g.next > 0:
+			redact.Clear(buf[:cap(buf)])
+		case g.seal != nil:
+			redact.Clear(buf)
+		}
+		g.sink.recycle(buf)
+	}
 	if g.buf != nil {
-		g.sink.recycle(g.buf)
+		give(g.buf)
 		g.buf = nil
 	}
 	for {
 		select {
 		case buf := <-g.free:
-			g.sink.recycle(buf)
+			give(buf)
 		default:
 			return
 		}

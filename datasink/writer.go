@@ -77,6 +77,7 @@ func (s *Sink) replace(ctx context.Context, name, etag string, opts *CreateOptio
 		return nil, s.fail("write", name, err)
 	}
 	w := &Writer{stage: newStager(ctx, s, name, upload, blockSize, opts.Size), encoder: encoder, exclusive: opts.Exclusive}
+	encoder.begin(w.stage)
 	if opts.tell != nil {
 		w.stage.meter.tell = opts.tell
 	}
@@ -87,15 +88,19 @@ func (s *Sink) replace(ctx context.Context, name, etag string, opts *CreateOptio
 // blocks.
 func (s *Sink) blockSizeFor(size int64) (int, error) {
 	const mib = 1 << 20
-	stored, err := s.format.stored(max(size, 0))
+	size = max(size, 0)
+	stored, err := s.format.stored(size)
 	if err != nil {
 		return 0, err
 	}
-	need := (stored + maxBlocks - 1) / maxBlocks
-	if need <= int64(s.blockSize) {
-		return s.blockSize, nil
+	blockSize := s.blockSize
+	if s.format.blocks(size, blockSize) > maxBlocks {
+		blockSize = int(min(divideUp(divideUp(stored, maxBlocks), mib)*mib, maxBlockSize))
 	}
-	return int(min((need+mib-1)/mib*mib, maxBlockSize)), nil
+	for blockSize < maxBlockSize && s.format.blocks(size, blockSize) > maxBlocks {
+		blockSize += mib // what a block has less than its size adds up
+	}
+	return blockSize, nil
 }
 
 // ownMetadata begins the names of this package's metadata.

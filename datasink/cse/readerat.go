@@ -39,32 +39,50 @@ func (c *Cipher) ReaderAt(r io.ReaderAt, size int64) (*ReaderAt, error) {
 		return nil, err
 	}
 	a := &ReaderAt{r: r, c: c, kept: -1}
-	if size == 0 {
-		return a, nil
-	}
-	tail := make([]byte, TrailerSize)
-	if chunks > 0 {
-		tail = make([]byte, c.ChunkSize()+TrailerSize)
-	}
+	tail := make([]byte, size-c.TailOffset(chunks))
 	if err := readFull(r, tail, size-int64(len(tail))); err != nil {
 		return nil, err
 	}
-	trailer := tail[len(tail)-TrailerSize:]
-	pad, err := padding(trailer, chunks, c.blockSize)
-	if err != nil || chunks == 0 {
-		return a, err
-	}
-	chunk := tail[:c.ChunkSize():c.ChunkSize()]
-	block, err := c.Open(chunks-1, chunk)
-	if err != nil {
+	if _, a.report, err = c.OpenTail(tail, chunks); err != nil {
 		return nil, err
 	}
-	a.report = newReport(chunks, pad, c.blockSize, block)
-	if _, err := cut(block, pad); err != nil {
-		return nil, err
+	if chunks > 0 {
+		a.kept, a.held = chunks-1, tail[:c.ChunkSize():c.ChunkSize()]
 	}
-	a.kept, a.held = chunks-1, chunk
 	return a, nil
+}
+
+// TailOffset is where the last chunk begins in a message of so many chunks.
+func (c *Cipher) TailOffset(chunks int64) int64 {
+	return max(0, chunks-1) * int64(c.ChunkSize())
+}
+
+// OpenTail opens, in place, what is stored from [Cipher.TailOffset] on of a
+// message of so many chunks: the last chunk and the trailer, each checked
+// against the other. It returns the plaintext of that chunk, which is a part of
+// tail. An empty message has no tail or a trailer alone.
+func (c *Cipher) OpenTail(tail []byte, chunks int64) ([]byte, Report, error) {
+	if len(tail) == 0 && chunks == 0 {
+		return nil, Report{}, nil
+	}
+	want := TrailerSize
+	if chunks > 0 {
+		want += c.ChunkSize()
+	}
+	if len(tail) != want {
+		return nil, Report{}, fmt.Errorf("cse: a tail of %d bytes, want %d: %w", len(tail), want, io.ErrUnexpectedEOF)
+	}
+	pad, err := padding(tail[want-TrailerSize:], chunks, c.blockSize)
+	if err != nil || chunks == 0 {
+		return nil, Report{}, err
+	}
+	block, err := c.Open(chunks-1, tail[:c.ChunkSize()])
+	if err != nil {
+		return nil, Report{}, err
+	}
+	report := newReport(chunks, pad, c.blockSize, block)
+	plain, err := cut(block, pad)
+	return plain, report, err
 }
 
 // Size is the length of the plaintext in bytes, by the trailer.
