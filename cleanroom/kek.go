@@ -85,7 +85,9 @@ type ImportKEKOptions struct {
 // An existing KEK is used only if its policy says the same, else the error is
 // a [*KEKPolicyError]. That key is trusted as its vault is: whoever could write
 // to the vault before may know it.
-func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.ReleasePolicy, opts *ImportKEKOptions) (skr.KeyRef, *rsa.PublicKey, error) {
+func (k *Keys) ImportKEK(ctx context.Context, ref skr.KeyRef, policy *skr.ReleasePolicy, opts *ImportKEKOptions) (_ skr.KeyRef, _ *rsa.PublicKey, err error) {
+	ctx, end := k.tracer.Start(ctx, "ImportKEK")
+	defer end(&err)
 	if opts == nil {
 		opts = &ImportKEKOptions{}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/cleanroom-go/sdk/internal/check"
+	"github.com/cleanroom-go/sdk/internal/trace"
 	"github.com/cleanroom-go/sdk/internal/transport"
 )
 
@@ -28,8 +29,9 @@ type KeysOptions struct {
 // of that policy can unwrap. It holds no key and may be used by several
 // goroutines.
 type Keys struct {
-	cred  azcore.TokenCredential
-	azure azcore.ClientOptions
+	cred   azcore.TokenCredential
+	azure  azcore.ClientOptions
+	tracer trace.Tracer
 
 	mu      sync.Mutex
 	keys    map[string]*azkeys.Client
@@ -48,6 +50,7 @@ func NewKeys(cred azcore.TokenCredential, opts *KeysOptions) (*Keys, error) {
 	return &Keys{
 		cred:    cred,
 		azure:   transport.Harden(opts.ClientOptions, nil),
+		tracer:  trace.New(opts.TracingProvider, "cleanroom"),
 		keys:    map[string]*azkeys.Client{},
 		secrets: map[string]*azsecrets.Client{},
 	}, nil

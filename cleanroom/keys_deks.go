@@ -30,7 +30,9 @@ import (
 // version that was stored, its digest and the version of its KEK. Whoever passes it on instead of
 // the document's own pins this very key. Running it again wraps the same keys
 // again; the vault keeps the older values as older versions.
-func (k *Keys) WrapDEKs(ctx context.Context, s *Specification, names []string, deks *DEKStore, policy *skr.ReleasePolicy) ([]skr.SecretRef, error) {
+func (k *Keys) WrapDEKs(ctx context.Context, s *Specification, names []string, deks *DEKStore, policy *skr.ReleasePolicy) (_ []skr.SecretRef, err error) {
+	ctx, end := k.tracer.Start(ctx, "WrapDEKs")
+	defer end(&err)
 	const op = "cleanroom: wrap DEKs"
 	if s == nil || deks == nil || len(names) == 0 {
 		return nil, errors.New(op + ": a document, a store of keys and at least one name are required")

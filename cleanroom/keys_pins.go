@@ -23,7 +23,9 @@ var errVault = errors.New("the vault does not answer as it should")
 // The checks, in the order of refs, are secret.pinned-digest,
 // secret.pinned-kek, secret.digest and those of a KEK ([KEKPolicyError]). If
 // one failed the error is a [*DeniedError] with all of them.
-func (k *Keys) CheckPins(ctx context.Context, policy *skr.ReleasePolicy, refs ...skr.SecretRef) ([]Check, error) {
+func (k *Keys) CheckPins(ctx context.Context, policy *skr.ReleasePolicy, refs ...skr.SecretRef) (_ []Check, err error) {
+	ctx, end := k.tracer.Start(ctx, "CheckPins")
+	defer end(&err)
 	const op = "cleanroom: check pins"
 	if policy == nil || len(refs) == 0 {
 		return nil, errors.New(op + ": a release policy and at least one reference are required")

@@ -27,9 +27,11 @@ const roleSecrets = "Key Vault Secrets Officer"
 //
 // An answer that gets lost is no error if the vault turns out to have stored
 // the value.
-func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.PublicKey, value []byte) (skr.SecretRef, error) {
+func (k *Keys) WrapSecret(ctx context.Context, ref skr.SecretRef, pub *rsa.PublicKey, value []byte) (_ skr.SecretRef, err error) {
+	ctx, end := k.tracer.Start(ctx, "WrapSecret")
+	defer end(&err)
 	op := "cleanroom: wrap secret"
-	ref, err := ref.Normalize()
+	ref, err = ref.Normalize()
 	if err != nil {
 		return skr.SecretRef{}, fmt.Errorf("%s: %w", op, err)
 	}

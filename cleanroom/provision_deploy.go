@@ -19,6 +19,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 
 	"github.com/cleanroom-go/sdk/internal/check"
+	"github.com/cleanroom-go/sdk/internal/trace"
 	"github.com/cleanroom-go/sdk/internal/transport"
 )
 
@@ -43,6 +44,7 @@ type Provisioner struct {
 	subscription string
 	poll         time.Duration
 	attempts     int
+	tracer       trace.Tracer
 }
 
 // NewProvisioner makes one. The account behind cred needs the roles Contributor
@@ -60,7 +62,7 @@ func NewProvisioner(subscriptionID string, cred azcore.TokenCredential, opts *Pr
 	if err != nil {
 		return nil, fmt.Errorf("cleanroom: new provisioner: %w", err)
 	}
-	p := &Provisioner{client, subscriptionID, opts.Poll, opts.Attempts}
+	p := &Provisioner{client, subscriptionID, opts.Poll, opts.Attempts, trace.New(o.TracingProvider, "cleanroom")}
 	if p.poll <= 0 {
 		p.poll = 5 * time.Second
 	}
@@ -136,7 +138,9 @@ var deploymentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._()-]{0,63}$`)
 // Deploy deploys a template incrementally: what is not in it stays as it is. It
 // waits for the end and returns the outputs that are texts. A deployment whose
 // principals are not visible yet is sent again.
-func (p *Provisioner) Deploy(ctx context.Context, resourceGroup, name string, template json.RawMessage, opts *DeployOptions) (map[string]string, error) {
+func (p *Provisioner) Deploy(ctx context.Context, resourceGroup, name string, template json.RawMessage, opts *DeployOptions) (_ map[string]string, err error) {
+	ctx, end := p.tracer.Start(ctx, "Deploy")
+	defer end(&err)
 	if opts == nil {
 		opts = &DeployOptions{}
 	}

@@ -18,10 +18,12 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 
 	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/dbsecret"
 	"github.com/cleanroom-go/sdk/governance"
+	"github.com/cleanroom-go/sdk/internal/trace"
 	"github.com/cleanroom-go/sdk/internal/transport"
 	"github.com/cleanroom-go/sdk/skr"
 	"github.com/cleanroom-go/sdk/skr/snp"
@@ -69,7 +71,8 @@ type RoomOptions struct {
 	// any case. Without a pin, whoever may write to a party's vault can put a
 	// value in that he knows.
 	RequirePins bool
-	// Database are the options of database connections.
+	// Database are the options of database connections; their TracingProvider
+	// is that of ClientOptions.
 	Database dbsecret.Options
 	// Logger gets what is logged with [Room.Log] as it happens; nil means text
 	// lines on stderr. Under a policy of [Generate] nobody sees stderr: it
@@ -117,6 +120,7 @@ type Room struct {
 	database    dbsecret.Options
 	requirePins bool
 	progress    func(RoomStep)
+	tracer      trace.Tracer
 
 	governance      governance.Room
 	closeGovernance func()    // nil until there is one
@@ -172,10 +176,12 @@ type Room struct {
 // program begins, LD_PRELOAD and GODEBUG among them; SSL_CERT_FILE,
 // SSL_CERT_DIR and HTTPS_PROXY keep their meaning, for parties may agree on
 // them.
-func Enter(ctx context.Context, opts *RoomOptions) (*Room, error) {
+func Enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 	if opts == nil {
 		opts = &RoomOptions{}
 	}
+	ctx, end := trace.New(opts.TracingProvider, "cleanroom").Start(ctx, "Enter")
+	defer end(&err)
 	r, err := enter(ctx, opts)
 	if err != nil {
 		return nil, err
@@ -193,9 +199,10 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 	r := &Room{
 		getenv:      opts.Getenv,
 		azure:       transport.Harden(opts.ClientOptions, nil),
-		database:    opts.Database,
+		database:    traced(opts.Database, opts.TracingProvider),
 		requirePins: opts.RequirePins,
 		progress:    opts.Progress,
+		tracer:      trace.New(opts.TracingProvider, "cleanroom"),
 		stderr:      opts.Logger,
 		lines:       &logBuffer{limit: maxLog},
 		base:        context.WithoutCancel(ctx),
@@ -269,6 +276,12 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 	return r, nil
 }
 
+// traced has the room's provider for the connections as well.
+func traced(o dbsecret.Options, p tracing.Provider) dbsecret.Options {
+	o.TracingProvider = p
+	return o
+}
+
 // roomApplication is the first name that was given, else that of the program.
 func roomApplication(names ...string) (string, error) {
 	for _, name := range names {
@@ -292,7 +305,9 @@ func roomApplication(names ...string) (string, error) {
 // connection is made once, so that a wrong name, certificate or password shows
 // here. secretID is what the publisher's [governance.ContractClient.PutSecret]
 // returned. The caller must close the pool, which forgets the password.
-func (r *Room) OpenDB(ctx context.Context, secretID string) (*sql.DB, error) {
+func (r *Room) OpenDB(ctx context.Context, secretID string) (_ *sql.DB, err error) {
+	ctx, end := r.tracer.Start(ctx, "OpenDB")
+	defer end(&err)
 	op := fmt.Sprintf("cleanroom: open database of secret %q", shorten(secretID, 200))
 	if err := r.open(); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
@@ -316,7 +331,9 @@ func (r *Room) OpenDB(ctx context.Context, secretID string) (*sql.DB, error) {
 // Report writes an audit event, which every member can read: what the program
 // did, never what it saw. event is a value whose JSON is an object, or a text,
 // which becomes the message of one.
-func (r *Room) Report(ctx context.Context, event any) error {
+func (r *Room) Report(ctx context.Context, event any) (err error) {
+	ctx, end := r.tracer.Start(ctx, "Report")
+	defer end(&err)
 	if err := r.open(); err != nil {
 		return fmt.Errorf("cleanroom: report event: %w", err)
 	}

@@ -24,6 +24,7 @@ func (r *Room) join(ctx context.Context, env GovernanceEnvironment, attester skr
 	var failures []error
 	for _, endpoint := range env.Endpoints {
 		client, err := governance.NewRoomClient(endpoint, env.ContractID, evidenceOf{attester}, &governance.RoomClientOptions{
+			TracingProvider:    r.azure.TracingProvider,
 			ServiceCertificate: []byte(env.ServiceCertificate),
 			DialContext:        opts.DialContext,
 			Transport:          opts.GovernanceTransport,

@@ -14,7 +14,9 @@ import (
 // document pins the key and the vault holds another, that is a [*DeniedError]
 // by the check sink.dek-digest;
 // further calls return the same sink. [Room.Close] closes it.
-func (r *Room) Output(ctx context.Context, name string) (*datasink.Sink, error) {
+func (r *Room) Output(ctx context.Context, name string) (_ *datasink.Sink, err error) {
+	ctx, end := r.tracer.Start(ctx, "Output")
+	defer end(&err)
 	op := fmt.Sprintf("cleanroom: output %q", shorten(name, 80))
 	if err := r.open(); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)

@@ -56,7 +56,9 @@ type File struct {
 // lacks a file must not look complete. For the same reason a blob with bytes
 // that is marked as a directory is [ErrDamaged]. Links are not followed out of
 // the directory, and a blob that stands for a symbolic link is refused.
-func (s *Sink) Download(ctx context.Context, dir string, opts *DownloadOptions) (*DownloadResult, error) {
+func (s *Sink) Download(ctx context.Context, dir string, opts *DownloadOptions) (_ *DownloadResult, err error) {
+	ctx, end := s.tracer.Start(ctx, "Download")
+	defer end(&err)
 	if opts == nil {
 		opts = &DownloadOptions{}
 	}

@@ -72,7 +72,9 @@ func (m *Manifest) Hash() [32]byte {
 // manifest before. Nobody should write to the sink meanwhile. If somebody else
 // writes a manifest at the same time, one of the two fails with [ErrConflict].
 // In other modes there is no manifest.
-func (s *Sink) WriteManifest(ctx context.Context) (*Manifest, error) {
+func (s *Sink) WriteManifest(ctx context.Context) (_ *Manifest, err error) {
+	ctx, end := s.tracer.Start(ctx, "WriteManifest")
+	defer end(&err)
 	m, err := s.writeManifest(ctx)
 	if err != nil {
 		return nil, s.fail("write manifest", "", err)
@@ -214,7 +216,9 @@ func (r *ManifestResult) String() string {
 // [ManifestResult.Newest] that more was not checked. A difference is
 // [ErrDamaged]; the result is there then too. What was added is no error: it is
 // as authentic as every sealed blob.
-func (s *Sink) CheckManifest(ctx context.Context, hash *[32]byte) (*ManifestResult, error) {
+func (s *Sink) CheckManifest(ctx context.Context, hash *[32]byte) (_ *ManifestResult, err error) {
+	ctx, end := s.tracer.Start(ctx, "CheckManifest")
+	defer end(&err)
 	if s.mode != Sealed {
 		return nil, s.fail("check manifest", "", errNoManifest)
 	}

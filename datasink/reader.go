@@ -18,7 +18,9 @@ import (
 // In modes CSE and Sealed opening also reads the end of the blob, and in mode
 // Sealed its start: the key is checked ([ErrKey]), and the length. A blob of
 // up to 4 MiB is read whole.
-func (s *Sink) Open(ctx context.Context, name string) (*Reader, error) {
+func (s *Sink) Open(ctx context.Context, name string) (_ *Reader, err error) {
+	ctx, end := s.tracer.Start(ctx, "Open")
+	defer end(&err)
 	if err := checkName(name); err != nil {
 		return nil, s.fail("open", name, err)
 	}

@@ -17,7 +17,9 @@ import (
 // The new name must be free ([ErrExist]). If the old blob is replaced
 // meanwhile, it stays, and the error, which is [ErrConflict], says that both
 // are there.
-func (s *Sink) Rename(ctx context.Context, from, to string) error {
+func (s *Sink) Rename(ctx context.Context, from, to string) (err error) {
+	ctx, end := s.tracer.Start(ctx, "Rename")
+	defer end(&err)
 	if from == to {
 		return s.fail("rename", from, errors.New("the new name is the old one"))
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/cleanroom-go/sdk/internal/trace"
 )
 
 // Defaults of [Options], and the bounds that keep a mistyped value from
@@ -79,6 +81,7 @@ type Sink struct {
 	blockSize int
 	streams   int
 	progress  func(Progress)
+	tracer    trace.Tracer
 	buffers   sync.Pool // of *[]byte with blockSize bytes
 }
 
@@ -128,7 +131,7 @@ func NewWithBackend(b Backend, opts *Options) (*Sink, error) {
 }
 
 func newSink(b Backend, opts *Options) (*Sink, error) {
-	s := &Sink{backend: &gate{Backend: b}, mode: opts.Mode, blockSize: opts.BlockSize, streams: opts.Streams, progress: opts.Progress}
+	s := &Sink{backend: &gate{Backend: b}, mode: opts.Mode, blockSize: opts.BlockSize, streams: opts.Streams, progress: opts.Progress, tracer: trace.New(opts.TracingProvider, "datasink")}
 	if s.mode == "" {
 		s.mode = SSE
 	}
@@ -170,13 +173,17 @@ func (s *Sink) Backend() Backend { return s.backend.Backend }
 // CreateContainer makes the container unless it exists. A new container is
 // private.
 func (s *Sink) CreateContainer(ctx context.Context) (created bool, err error) {
+	ctx, end := s.tracer.Start(ctx, "CreateContainer")
+	defer end(&err)
 	created, err = s.backend.CreateContainer(ctx)
 	return created, s.fail("create container", "", err)
 }
 
 // Stat describes one blob, with its metadata. Nothing is opened, so in modes
 // CSE and Sealed the size is arithmetic: see [Item].
-func (s *Sink) Stat(ctx context.Context, name string) (Item, error) {
+func (s *Sink) Stat(ctx context.Context, name string) (_ Item, err error) {
+	ctx, end := s.tracer.Start(ctx, "Stat")
+	defer end(&err)
 	if err := checkName(name); err != nil {
 		return Item{}, s.fail("stat", name, err)
 	}
@@ -228,7 +235,9 @@ func (s *Sink) measure(item Item) Item {
 
 // Remove deletes a blob. It is an error ([fs.ErrNotExist]) if there is none.
 // No key is needed to remove a blob.
-func (s *Sink) Remove(ctx context.Context, name string) error {
+func (s *Sink) Remove(ctx context.Context, name string) (err error) {
+	ctx, end := s.tracer.Start(ctx, "Remove")
+	defer end(&err)
 	if err := checkName(name); err != nil {
 		return s.fail("remove", name, err)
 	}

@@ -53,7 +53,9 @@ type UploadResult struct {
 // that changes while it is read fails it with [ErrChanged]. One that fails
 // leaves the blobs it had finished and no other; each is the old one or the
 // new one.
-func (s *Sink) Upload(ctx context.Context, dir string, opts *UploadDirOptions) (*UploadResult, error) {
+func (s *Sink) Upload(ctx context.Context, dir string, opts *UploadDirOptions) (_ *UploadResult, err error) {
+	ctx, end := s.tracer.Start(ctx, "Upload")
+	defer end(&err)
 	if opts == nil {
 		opts = &UploadDirOptions{}
 	}

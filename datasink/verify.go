@@ -31,7 +31,9 @@ type VerifyResult struct {
 // blob that fails does not keep the others from being read. The error says how
 // many failed, or why the blobs could not be listed; the result is there in
 // both cases, as far as the look came.
-func (s *Sink) Verify(ctx context.Context, opts *VerifyOptions) (*VerifyResult, error) {
+func (s *Sink) Verify(ctx context.Context, opts *VerifyOptions) (_ *VerifyResult, err error) {
+	ctx, end := s.tracer.Start(ctx, "Verify")
+	defer end(&err)
 	if opts == nil {
 		opts = &VerifyOptions{}
 	}

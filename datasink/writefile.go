@@ -8,7 +8,9 @@ import (
 // WriteFile writes one blob: it commits if write returns nil and no write to
 // its argument failed. If write returns an error, panics or ends its
 // goroutine, nothing becomes visible.
-func (s *Sink) WriteFile(ctx context.Context, name string, write func(io.Writer) error) error {
+func (s *Sink) WriteFile(ctx context.Context, name string, write func(io.Writer) error) (err error) {
+	ctx, end := s.tracer.Start(ctx, "WriteFile")
+	defer end(&err)
 	w, err := s.Create(ctx, name, nil)
 	if err != nil {
 		return err

@@ -15,7 +15,10 @@ import (
 
 	"github.com/lib/pq"
 
+	"github.com/cleanroom-go/sdk/internal/trace"
 	"github.com/cleanroom-go/sdk/skr"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 )
 
 // SecretGetter reads a secret of the governance service, as the room's client
@@ -40,6 +43,9 @@ type Options struct {
 	AllowTLSWeakerThanVerifyFull bool
 	// Dialer replaces the network. Nil means a net.Dialer.
 	Dialer Dialer
+	// TracingProvider makes a span, dbsecret.Connect, for each connection; the
+	// zero value makes none.
+	TracingProvider tracing.Provider
 }
 
 // Connector opens connections to the document's database with lib/pq. It is
@@ -57,6 +63,7 @@ type Connector struct {
 	tls      *tls.Config // nil: sslMode "disable"
 	dialer   Dialer
 	password *passwordSource
+	tracer   trace.Tracer
 }
 
 var (
@@ -106,7 +113,7 @@ func NewConnector(doc *Document, unwrap skr.Unwrapper, opts *Options) (*Connecto
 	if err != nil {
 		return nil, fmt.Errorf("dbsecret: new connector: %w", err)
 	}
-	c := &Connector{doc: d, tls: config, dialer: opts.Dialer, password: newPasswordSource(unwrap, d.Password)}
+	c := &Connector{doc: d, tls: config, dialer: opts.Dialer, password: newPasswordSource(unwrap, d.Password), tracer: trace.New(opts.TracingProvider, "dbsecret")}
 	if c.dialer == nil {
 		c.dialer = &net.Dialer{}
 	}
@@ -146,7 +153,9 @@ var driverDebugs = os.Getenv("PQGO_DEBUG") == "1"
 
 // Connect opens a connection. The context ends every part of it: unwrapping,
 // dialling, TLS and the login.
-func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+func (c *Connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
+	ctx, end := c.tracer.Start(ctx, "Connect")
+	defer end(&err)
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("dbsecret: connect to %s: %w", c.target(), err)

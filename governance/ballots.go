@@ -34,7 +34,9 @@ type Ballot struct {
 
 // Ballots tells who voted what on an open proposal, and who is still missing,
 // in the order of the service's list of members.
-func (p *ProposalClient) Ballots(ctx context.Context) ([]Ballot, error) {
+func (p *ProposalClient) Ballots(ctx context.Context) (_ []Ballot, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.Ballots")
+	defer end(&err)
 	path, err := p.path()
 	if err != nil {
 		return nil, err

@@ -10,7 +10,9 @@ import (
 // service runs it whenever it counts, with what is in its tables then, so that
 // such a vote can wait for something. Others see the text and must read it; with
 // a plain yes or no in mind, use [ProposalClient.Vote].
-func (p *ProposalClient) VoteWith(ctx context.Context, script string) (*Proposal, error) {
+func (p *ProposalClient) VoteWith(ctx context.Context, script string) (_ *Proposal, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.VoteWith")
+	defer end(&err)
 	path, err := p.path()
 	if err != nil {
 		return nil, err

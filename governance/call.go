@@ -134,7 +134,13 @@ func (w *wire) sendTo(ctx context.Context, c call, host string, left int) (*answ
 			return nil, fmt.Errorf("governance: %s: %w", c.op, err)
 		}
 	}
-	resp, err := w.http.Do(req)
+	traced, end := w.tracer.Request(req.Context(), c.method, host, c.op)
+	resp, err := w.http.Do(req.WithContext(traced))
+	if err != nil {
+		end(0, err)
+	} else {
+		end(resp.StatusCode, nil)
+	}
 	if err != nil {
 		if ctx.Err() == nil && limited.Err() != nil {
 			err = context.Cause(limited)

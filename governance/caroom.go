@@ -14,7 +14,9 @@ import (
 // The answer is verified: signed by the authority, for this key, with the names
 // that were asked for and no others; what is not is a [*DeniedError]. The code
 // NoCASigningKey says that no member generated the authority's key yet.
-func (r *RoomClient) EndorsedCertificate(ctx context.Context, q CertificateRequest) (*EndorsedCertificate, error) {
+func (r *RoomClient) EndorsedCertificate(ctx context.Context, q CertificateRequest) (_ *EndorsedCertificate, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.EndorsedCertificate")
+	defer end(&err)
 	op := "get endorsed certificate of " + r.contractID
 	pending, err := q.prepare()
 	if err != nil {

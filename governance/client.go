@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 )
 
 // ClientOptions configures a [Client].
@@ -47,6 +49,10 @@ type ClientOptions struct {
 	// Logger gets one line per request at debug level, without bodies; nil
 	// means none.
 	Logger *slog.Logger
+	// TracingProvider makes a span for each operation, such as
+	// governance.Propose, and below it one for each request; the zero value
+	// makes none. No body and no text of an error is in a span.
+	TracingProvider tracing.Provider
 }
 
 // Client acts for one member at one service. It is safe for concurrent use and

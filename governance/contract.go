@@ -138,7 +138,9 @@ func (c *ContractClient) post(ctx context.Context, what, below string, v any) er
 }
 
 // Get reads the contract.
-func (c *ContractClient) Get(ctx context.Context) (*Contract, error) {
+func (c *ContractClient) Get(ctx context.Context) (_ *Contract, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Get")
+	defer end(&err)
 	return c.get(ctx, c.c.wire.read)
 }
 
@@ -165,6 +167,8 @@ func (c *ContractClient) get(ctx context.Context, read reader) (*Contract, error
 // Create makes a draft and returns its version. The data is text and comes back
 // to the byte; other JSON would not.
 func (c *ContractClient) Create(ctx context.Context, data string) (version string, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Create")
+	defer end(&err)
 	return c.put(ctx, c.op("create contract"), data, "")
 }
 
@@ -172,6 +176,8 @@ func (c *ContractClient) Create(ctx context.Context, data string) (version strin
 // one; otherwise the error is [ErrContractModified]. A draft can be changed
 // while it is proposed; the proposal keeps its copy.
 func (c *ContractClient) Update(ctx context.Context, data, version string) (newVersion string, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Update")
+	defer end(&err)
 	if version == "" {
 		return "", fmt.Errorf("governance: %s: the version is empty; read the contract first", c.op("update contract"))
 	}
@@ -210,7 +216,9 @@ func (c *ContractClient) put(ctx context.Context, op, data, version string) (str
 // Propose proposes the draft to the members if it has the version that the
 // caller looked at; otherwise the error is [ErrContractModified]. The service
 // itself would not compare.
-func (c *ContractClient) Propose(ctx context.Context, version string) (*Proposal, error) {
+func (c *ContractClient) Propose(ctx context.Context, version string) (_ *Proposal, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Propose")
+	defer end(&err)
 	op := c.op("propose contract")
 	v, err := c.Get(ctx)
 	if err != nil {
@@ -238,7 +246,9 @@ var errNotDraft = errors.New("the contract is no draft")
 // contract's open proposal. A yes also wants it to do nothing but set the
 // contract to what the service shows; what does not is a [*DeniedError]. Read
 // the contract first: that is what the vote is on.
-func (c *ContractClient) Vote(ctx context.Context, proposalID string, accept bool) (*Proposal, error) {
+func (c *ContractClient) Vote(ctx context.Context, proposalID string, accept bool) (_ *Proposal, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Vote")
+	defer end(&err)
 	if err := checkDigest("proposal id", proposalID); err != nil {
 		return nil, err
 	}

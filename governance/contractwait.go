@@ -7,7 +7,9 @@ import "context"
 // the context, is a [*DeniedError]. A contract that was accepted under another
 // proposal is one too. Without the proposal's id the wait is for the one that
 // the contract names now; a draft names none, and is not waited for.
-func (c *ContractClient) Wait(ctx context.Context, proposalID string) (*Contract, error) {
+func (c *ContractClient) Wait(ctx context.Context, proposalID string) (_ *Contract, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Wait")
+	defer end(&err)
 	op := c.op("wait for contract")
 	if proposalID == "" {
 		v, err := c.Get(ctx)

@@ -51,7 +51,9 @@ func (d Delegate) path() (string, error) {
 
 // Delegates lists what rooms of the contract ever delegated. An entry stays
 // when its last claim is removed.
-func (c *ContractClient) Delegates(ctx context.Context) ([]Delegate, error) {
+func (c *ContractClient) Delegates(ctx context.Context) (_ []Delegate, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Delegates")
+	defer end(&err)
 	path, err := contractPath(c.id)
 	if err != nil {
 		return nil, err
@@ -67,7 +69,9 @@ func (c *ContractClient) Delegates(ctx context.Context) ([]Delegate, error) {
 
 // DelegatePolicy reads the claims of one delegate, with the values of which one
 // must match; none for a delegate that never was.
-func (c *ContractClient) DelegatePolicy(ctx context.Context, d Delegate) (map[string][]any, error) {
+func (c *ContractClient) DelegatePolicy(ctx context.Context, d Delegate) (_ map[string][]any, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.DelegatePolicy")
+	defer end(&err)
 	below, err := d.path()
 	if err != nil {
 		return nil, err
@@ -93,7 +97,9 @@ type delegateDoc struct {
 // SetDelegatePolicy changes the claims that the evidence of a delegate's
 // workload must have, as [PolicyUpdate] describes. The room itself must match
 // the contract's policy. Removing what is not there fails in the service.
-func (r *RoomClient) SetDelegatePolicy(ctx context.Context, d Delegate, update PolicyUpdate) error {
+func (r *RoomClient) SetDelegatePolicy(ctx context.Context, d Delegate, update PolicyUpdate) (err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.SetDelegatePolicy")
+	defer end(&err)
 	op := fmt.Sprintf("set policy of delegate %s of %s", d, r.contractID)
 	below, data, err := d.update(op, update)
 	if err != nil {

@@ -16,7 +16,9 @@ type DeploymentSpec struct {
 }
 
 // DeploymentSpec reads the accepted template; anybody can.
-func (c *ContractClient) DeploymentSpec(ctx context.Context) (*DeploymentSpec, error) {
+func (c *ContractClient) DeploymentSpec(ctx context.Context) (_ *DeploymentSpec, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.DeploymentSpec")
+	defer end(&err)
 	var v DeploymentSpec
 	if err := c.post(ctx, "read deployment spec of", "/deploymentspec", &v); err != nil {
 		return nil, err
@@ -26,7 +28,9 @@ func (c *ContractClient) DeploymentSpec(ctx context.Context) (*DeploymentSpec, e
 
 // ProposeDeploymentSpec proposes a template, any JSON object. The service
 // stores and returns it in its own formatting, so compare by value.
-func (c *ContractClient) ProposeDeploymentSpec(ctx context.Context, template json.RawMessage) (*Proposal, error) {
+func (c *ContractClient) ProposeDeploymentSpec(ctx context.Context, template json.RawMessage) (_ *Proposal, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.ProposeDeploymentSpec")
+	defer end(&err)
 	if _, err := contractPath(c.id); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,9 @@ func SetDeploymentInfo(contractID string, info json.RawMessage) Action {
 }
 
 // DeploymentInfo reads the accepted information; anybody can.
-func (c *ContractClient) DeploymentInfo(ctx context.Context) (*DeploymentInfo, error) {
+func (c *ContractClient) DeploymentInfo(ctx context.Context) (_ *DeploymentInfo, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.DeploymentInfo")
+	defer end(&err)
 	var v DeploymentInfo
 	if err := c.post(ctx, "read deployment info of", "/deploymentinfo", &v); err != nil {
 		return nil, err
@@ -39,7 +41,9 @@ func (c *ContractClient) DeploymentInfo(ctx context.Context) (*DeploymentInfo, e
 // ProposeDeploymentInfo proposes information, any JSON object, about an accepted
 // contract. The service stores and returns it in its own formatting, so compare
 // by value.
-func (c *ContractClient) ProposeDeploymentInfo(ctx context.Context, info json.RawMessage) (*Proposal, error) {
+func (c *ContractClient) ProposeDeploymentInfo(ctx context.Context, info json.RawMessage) (_ *Proposal, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.ProposeDeploymentInfo")
+	defer end(&err)
 	if _, err := contractPath(c.id); err != nil {
 		return nil, err
 	}
@@ -54,7 +58,9 @@ func (c *ContractClient) ProposeDeploymentInfo(ctx context.Context, info json.Ra
 }
 
 // DeploymentInfo reads the information that the members accepted; anybody can.
-func (r *RoomClient) DeploymentInfo(ctx context.Context) (*DeploymentInfo, error) {
+func (r *RoomClient) DeploymentInfo(ctx context.Context) (_ *DeploymentInfo, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.DeploymentInfo")
+	defer end(&err)
 	var v DeploymentInfo
 	if err := r.wire.post(ctx, "read deployment info of "+r.contractID, r.path("/deploymentinfo"), &v); err != nil {
 		return nil, err

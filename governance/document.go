@@ -69,7 +69,9 @@ func SetMemberDocument(documentID string, document any) Action {
 
 // Documents lists the ids of the members' documents, drafts and accepted ones,
 // of all contracts.
-func (c *Client) Documents(ctx context.Context) ([]string, error) {
+func (c *Client) Documents(ctx context.Context) (_ []string, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Documents")
+	defer end(&err)
 	var doc []struct {
 		ID string `json:"id"`
 	}
@@ -106,7 +108,9 @@ func documentPath(collection, id string) (string, error) {
 }
 
 // Get reads the document.
-func (d *DocumentClient) Get(ctx context.Context) (*Document, error) {
+func (d *DocumentClient) Get(ctx context.Context) (_ *Document, err error) {
+	ctx, end := d.c.wire.tracer.Start(ctx, "Document.Get")
+	defer end(&err)
 	return d.get(ctx, d.c.wire.read)
 }
 
@@ -142,6 +146,8 @@ func ownDocument(op, want, got string) error {
 // Create makes a draft for a contract, which needs at least a draft itself, and
 // returns the draft's version. The data is text and comes back to the byte.
 func (d *DocumentClient) Create(ctx context.Context, contractID, data string) (version string, err error) {
+	ctx, end := d.c.wire.tracer.Start(ctx, "Document.Create")
+	defer end(&err)
 	return d.put(ctx, d.op("create"), contractID, data, "")
 }
 
@@ -149,6 +155,8 @@ func (d *DocumentClient) Create(ctx context.Context, contractID, data string) (v
 // one; otherwise the error is [ErrDocumentModified]. A draft can be changed
 // while it is proposed; the proposal keeps its copy.
 func (d *DocumentClient) Update(ctx context.Context, contractID, data, version string) (newVersion string, err error) {
+	ctx, end := d.c.wire.tracer.Start(ctx, "Document.Update")
+	defer end(&err)
 	if version == "" {
 		return "", fmt.Errorf("governance: %s: the version is empty; read the document first", d.op("update"))
 	}
@@ -213,7 +221,9 @@ func putDraft(ctx context.Context, w *wire, op, path string, body any, written f
 // Propose proposes the draft to the members if it has the version that the
 // caller looked at; otherwise the error is [ErrDocumentModified]. The service
 // itself would not compare.
-func (d *DocumentClient) Propose(ctx context.Context, version string) (*Proposal, error) {
+func (d *DocumentClient) Propose(ctx context.Context, version string) (_ *Proposal, err error) {
+	ctx, end := d.c.wire.tracer.Start(ctx, "Document.Propose")
+	defer end(&err)
 	v, err := d.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -248,7 +258,9 @@ var errNoDocumentDraft = errors.New("the document is no draft")
 // document's open proposal. A yes also wants it to do nothing but set the
 // document to what the service shows; what does not is a [*DeniedError]. Read
 // the document first: that is what the vote is on.
-func (d *DocumentClient) Vote(ctx context.Context, proposalID string, accept bool) (*Proposal, error) {
+func (d *DocumentClient) Vote(ctx context.Context, proposalID string, accept bool) (_ *Proposal, err error) {
+	ctx, end := d.c.wire.tracer.Start(ctx, "Document.Vote")
+	defer end(&err)
 	if err := checkDigest("proposal id", proposalID); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,9 @@ import (
 // Document reads a document that the members accepted for the room's contract.
 // One that is not accepted does not exist for a room: DocumentNotFound. One of
 // another contract is refused with ContractIdMismatch.
-func (r *RoomClient) Document(ctx context.Context, id string) (*Document, error) {
+func (r *RoomClient) Document(ctx context.Context, id string) (_ *Document, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.Document")
+	defer end(&err)
 	op := fmt.Sprintf("read document %s of %s", id, r.contractID)
 	plain, err := r.acceptedDocument(ctx, op, "memberdocuments", id)
 	if err != nil {

@@ -21,7 +21,9 @@ type historyPage struct {
 
 // History lists the states of a proposal, also of one that the service no
 // longer shows; the list is empty for an id that never was.
-func (p *ProposalClient) History(ctx context.Context) ([]ProposalState, error) {
+func (p *ProposalClient) History(ctx context.Context) (_ []ProposalState, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.History")
+	defer end(&err)
 	// A history ends at the last write, and the service refuses to give it
 	// before that is committed.
 	if _, err := p.show(ctx, p.c.wire.readCommitted); err != nil && !hasCode(err, "ProposalNotFound") {

@@ -85,7 +85,9 @@ type TrustedKey struct {
 
 // TrustedIssuers lists the issuers whose tokens let users in, in order of their
 // names. Keys of an issuer that was not set are shown under its name as well.
-func (c *Client) TrustedIssuers(ctx context.Context) ([]TrustedIssuer, error) {
+func (c *Client) TrustedIssuers(ctx context.Context) (_ []TrustedIssuer, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "TrustedIssuers")
+	defer end(&err)
 	var raw json.RawMessage
 	const op = "list trusted issuers"
 	if err := c.gov(ctx, op, "/gov/service/jwk", &raw); err != nil {

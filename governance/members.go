@@ -66,7 +66,9 @@ func (d memberDoc) info() (MemberInfo, error) {
 // Members lists the consortium. Look at the roles: operators count for nothing
 // in a vote and can do more than others, and whoever can sign as a member can
 // read what members read.
-func (c *Client) Members(ctx context.Context) ([]MemberInfo, error) {
+func (c *Client) Members(ctx context.Context) (_ []MemberInfo, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Members")
+	defer end(&err)
 	const op = "list members"
 	var doc struct {
 		Value []memberDoc `json:"value"`
@@ -90,7 +92,9 @@ const maxActivations = 8
 
 // Activate makes the client's own member active: it takes the service's current
 // state digest and signs it. Doing it again does no harm.
-func (c *Client) Activate(ctx context.Context) error {
+func (c *Client) Activate(ctx context.Context) (err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Activate")
+	defer end(&err)
 	const op = "activate member"
 	path := "/gov/members/state-digests/" + c.member.id
 	for attempt := 1; ; attempt++ {
@@ -158,7 +162,9 @@ type ServiceInfo struct {
 }
 
 // ServiceInfo reads the state of the service.
-func (c *Client) ServiceInfo(ctx context.Context) (*ServiceInfo, error) {
+func (c *Client) ServiceInfo(ctx context.Context) (_ *ServiceInfo, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "ServiceInfo")
+	defer end(&err)
 	var doc struct {
 		Status                string `json:"status"`
 		Certificate           string `json:"certificate"`
@@ -187,7 +193,9 @@ type Network struct {
 }
 
 // Network reads the state of the network.
-func (c *Client) Network(ctx context.Context) (*Network, error) {
+func (c *Client) Network(ctx context.Context) (_ *Network, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Network")
+	defer end(&err)
 	var doc struct {
 		ServiceStatus      string `json:"service_status"`
 		ServiceCertificate string `json:"service_certificate"`

@@ -29,7 +29,9 @@ type IssuerInfo struct {
 }
 
 // Info reads the state of the issuer.
-func (o *OIDCClient) Info(ctx context.Context) (*IssuerInfo, error) {
+func (o *OIDCClient) Info(ctx context.Context) (_ *IssuerInfo, err error) {
+	ctx, end := o.c.wire.tracer.Start(ctx, "OIDC.Info")
+	defer end(&err)
 	var doc struct {
 		Enabled    bool   `json:"enabled"`
 		IssuerURL  string `json:"issuerUrl"`
@@ -47,6 +49,8 @@ func (o *OIDCClient) Info(ctx context.Context) (*IssuerInfo, error) {
 // GenerateSigningKey makes the issuer's key inside the service and returns its
 // id. Doing it again returns the same.
 func (o *OIDCClient) GenerateSigningKey(ctx context.Context) (kid string, err error) {
+	ctx, end := o.c.wire.tracer.Start(ctx, "OIDC.GenerateSigningKey")
+	defer end(&err)
 	return o.c.wire.generateKey(ctx, "generate the issuer's signing key", "/app/oidc/generateSigningKey")
 }
 
@@ -68,7 +72,9 @@ func (w *wire) generateKey(ctx context.Context, op, path string) (kid string, er
 // Keys reads the public keys as a JWK set, over the pinned connection. Publish
 // these, not what another address shows; [CheckIssuerDocuments] compares them
 // with what others published.
-func (o *OIDCClient) Keys(ctx context.Context) (json.RawMessage, error) {
+func (o *OIDCClient) Keys(ctx context.Context) (_ json.RawMessage, err error) {
+	ctx, end := o.c.wire.tracer.Start(ctx, "OIDC.Keys")
+	defer end(&err)
 	var raw json.RawMessage
 	if err := o.c.wire.get(ctx, "read the issuer's keys", "/app/oidc/keys", &raw); err != nil {
 		return nil, err
@@ -78,7 +84,9 @@ func (o *OIDCClient) Keys(ctx context.Context) (json.RawMessage, error) {
 
 // SetIssuerURL sets the issuer of the member's tenant: the https URL where a
 // member of it publishes the documents of [IssuerDocuments].
-func (o *OIDCClient) SetIssuerURL(ctx context.Context, issuerURL string) error {
+func (o *OIDCClient) SetIssuerURL(ctx context.Context, issuerURL string) (err error) {
+	ctx, end := o.c.wire.tracer.Start(ctx, "OIDC.SetIssuerURL")
+	defer end(&err)
 	const op = "set issuer URL"
 	if _, err := parseIssuer(issuerURL); err != nil {
 		return fmt.Errorf("governance: %s: %w", op, err)

@@ -110,7 +110,9 @@ func optionPath(contractID string, o RuntimeOption, verb string) (string, error)
 }
 
 // Option reads the status of an option.
-func (c *ContractClient) Option(ctx context.Context, o RuntimeOption) (*OptionStatus, error) {
+func (c *ContractClient) Option(ctx context.Context, o RuntimeOption) (_ *OptionStatus, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Option")
+	defer end(&err)
 	path, err := optionPath(c.id, o, "status")
 	if err != nil {
 		return nil, err
@@ -129,25 +131,33 @@ func (c *ContractClient) Option(ctx context.Context, o RuntimeOption) (*OptionSt
 }
 
 // ProposeLogging proposes [EnableLogging].
-func (c *ContractClient) ProposeLogging(ctx context.Context) (*Proposal, error) {
+func (c *ContractClient) ProposeLogging(ctx context.Context) (_ *Proposal, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.ProposeLogging")
+	defer end(&err)
 	return c.c.Propose(ctx, EnableLogging(c.id))
 }
 
 // ProposeTelemetry proposes [EnableTelemetry].
-func (c *ContractClient) ProposeTelemetry(ctx context.Context) (*Proposal, error) {
+func (c *ContractClient) ProposeTelemetry(ctx context.Context) (_ *Proposal, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.ProposeTelemetry")
+	defer end(&err)
 	return c.c.Propose(ctx, EnableTelemetry(c.id))
 }
 
 // EnableExecution takes back the member's own DisableExecution; that of others
 // stays.
-func (c *ContractClient) EnableExecution(ctx context.Context) error {
+func (c *ContractClient) EnableExecution(ctx context.Context) (err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.EnableExecution")
+	defer end(&err)
 	return c.setExecution(ctx, "enable")
 }
 
 // DisableExecution withdraws the member's consent at once and alone. Rooms ask
 // when they start; the service goes on releasing secrets to a running one, so
 // remove its host data from the policy as well.
-func (c *ContractClient) DisableExecution(ctx context.Context) error {
+func (c *ContractClient) DisableExecution(ctx context.Context) (err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.DisableExecution")
+	defer end(&err)
 	return c.setExecution(ctx, "disable")
 }
 

@@ -57,7 +57,9 @@ func (p *CleanRoomPolicy) HostData() []string {
 }
 
 // CleanRoomPolicy reads the accepted policy.
-func (c *ContractClient) CleanRoomPolicy(ctx context.Context) (*CleanRoomPolicy, error) {
+func (c *ContractClient) CleanRoomPolicy(ctx context.Context) (_ *CleanRoomPolicy, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.CleanRoomPolicy")
+	defer end(&err)
 	var v CleanRoomPolicy
 	if err := c.post(ctx, "read clean room policy of", "/cleanroompolicy", &v); err != nil {
 		return nil, err
@@ -67,7 +69,9 @@ func (c *ContractClient) CleanRoomPolicy(ctx context.Context) (*CleanRoomPolicy,
 
 // ProposeCleanRoomPolicy proposes a change of the policy. The contract must be
 // accepted.
-func (c *ContractClient) ProposeCleanRoomPolicy(ctx context.Context, update PolicyUpdate) (*Proposal, error) {
+func (c *ContractClient) ProposeCleanRoomPolicy(ctx context.Context, update PolicyUpdate) (_ *Proposal, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.ProposeCleanRoomPolicy")
+	defer end(&err)
 	if _, err := contractPath(c.id); err != nil {
 		return nil, err
 	}

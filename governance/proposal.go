@@ -43,7 +43,9 @@ type VoteFailure struct {
 // Propose signs the actions as one proposal. The creation is not a vote: whoever
 // proposes votes as well. A proposal that the constitution rejects at once is
 // given together with a [*DeniedError].
-func (c *Client) Propose(ctx context.Context, actions ...Action) (*Proposal, error) {
+func (c *Client) Propose(ctx context.Context, actions ...Action) (_ *Proposal, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Propose")
+	defer end(&err)
 	op := "propose"
 	if len(actions) == 0 {
 		// The service accepts an empty list without a vote.
@@ -113,7 +115,9 @@ var errNotAccepted = errors.New("the proposal is not accepted")
 
 // Proposals lists the open proposals and the one that was decided last; the
 // service forgets the others.
-func (c *Client) Proposals(ctx context.Context) ([]Proposal, error) {
+func (c *Client) Proposals(ctx context.Context) (_ []Proposal, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Proposals")
+	defer end(&err)
 	var doc struct {
 		Value []Proposal `json:"value"`
 	}

@@ -30,7 +30,9 @@ func (p *ProposalClient) path() (string, error) {
 // Show reads the proposal's state. Once another proposal was decided after it,
 // a decided one is gone: the error has the code ProposalNotFound then, and
 // [ProposalClient.History] still knows.
-func (p *ProposalClient) Show(ctx context.Context) (*Proposal, error) {
+func (p *ProposalClient) Show(ctx context.Context) (_ *Proposal, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.Show")
+	defer end(&err)
 	return p.show(ctx, p.c.wire.read)
 }
 
@@ -58,7 +60,9 @@ func (p *ProposalClient) own(op string, v *Proposal) (*Proposal, error) {
 // Actions gives the actions as the proposer signed them. Compare them with what
 // you were told before you vote: the proposal is what counts. A text that could
 // be read in two ways is a [*DeniedError].
-func (p *ProposalClient) Actions(ctx context.Context) ([]Action, error) {
+func (p *ProposalClient) Actions(ctx context.Context) (_ []Action, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.Actions")
+	defer end(&err)
 	path, err := p.path()
 	if err != nil {
 		return nil, err
@@ -81,7 +85,9 @@ const (
 // cannot be changed; voting the same again does no harm while the proposal is
 // open. A no ends a proposal about a contract, a policy, a deployment or an
 // option; other proposals stay open.
-func (p *ProposalClient) Vote(ctx context.Context, accept bool) (*Proposal, error) {
+func (p *ProposalClient) Vote(ctx context.Context, accept bool) (_ *Proposal, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.Vote")
+	defer end(&err)
 	path, err := p.path()
 	if err != nil {
 		return nil, err
@@ -148,7 +154,9 @@ func (p *ProposalClient) ownEcho(ctx context.Context, accept bool, cause error) 
 
 // Withdraw takes back a proposal that the member made itself. One that was
 // decided already is returned with an error; doing it again does no harm.
-func (p *ProposalClient) Withdraw(ctx context.Context) (*Proposal, error) {
+func (p *ProposalClient) Withdraw(ctx context.Context) (_ *Proposal, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.Withdraw")
+	defer end(&err)
 	path, err := p.path()
 	if err != nil {
 		return nil, err

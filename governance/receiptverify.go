@@ -151,7 +151,9 @@ func certificateDigest(c *x509.Certificate) string { return short(MemberID(c)) }
 // checks that the receipt is about the transaction and was signed by the service
 // that the client is pinned to. A transaction that is not committed yet has the
 // code TransactionPendingOrUnknown; one that never will be, TransactionInvalid.
-func (c *Client) Receipt(ctx context.Context, transactionID string) (*Receipt, error) {
+func (c *Client) Receipt(ctx context.Context, transactionID string) (_ *Receipt, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Receipt")
+	defer end(&err)
 	op := "get receipt of transaction " + cut(transactionID, 40)
 	if err := checkTransactionID(transactionID); err != nil {
 		return nil, fmt.Errorf("governance: %s: %w", op, err)

@@ -84,7 +84,9 @@ type ReviewOptions struct {
 //
 // What is shown can change until the vote, because other proposals may be
 // accepted in between; review again when a proposal was decided.
-func (p *ProposalClient) Review(ctx context.Context, opts *ReviewOptions) (*Review, error) {
+func (p *ProposalClient) Review(ctx context.Context, opts *ReviewOptions) (_ *Review, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.Review")
+	defer end(&err)
 	op := "review proposal " + short(p.id)
 	state, err := p.Show(ctx)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 )
 
 // RoomClientOptions configures a [RoomClient]; the fields are those of
@@ -29,6 +31,7 @@ type RoomClientOptions struct {
 	EarlyReturn              bool
 	PollInterval             time.Duration
 	Logger                   *slog.Logger
+	TracingProvider          tracing.Provider
 }
 
 // member copies the options by name: a field that only one of the two has must
@@ -39,7 +42,7 @@ func (o *RoomClientOptions) member() *ClientOptions {
 	}
 	return &ClientOptions{
 		ServiceCertificate: o.ServiceCertificate, ServiceCertificateDigest: o.ServiceCertificateDigest, Nodes: o.Nodes, DialContext: o.DialContext, Transport: o.Transport,
-		EarlyReturn: o.EarlyReturn, PollInterval: o.PollInterval, Logger: o.Logger,
+		EarlyReturn: o.EarlyReturn, PollInterval: o.PollInterval, Logger: o.Logger, TracingProvider: o.TracingProvider,
 	}
 }
 
@@ -168,7 +171,9 @@ func (r *RoomClient) publicKey() publicKeyDoc {
 func (r *RoomClient) path(below string) string { return "/app/contracts/" + r.contractID + below }
 
 // DeploymentSpec reads the template that the members accepted; anybody can.
-func (r *RoomClient) DeploymentSpec(ctx context.Context) (*DeploymentSpec, error) {
+func (r *RoomClient) DeploymentSpec(ctx context.Context) (_ *DeploymentSpec, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.DeploymentSpec")
+	defer end(&err)
 	var v DeploymentSpec
 	if err := r.wire.post(ctx, "read deployment spec of "+r.contractID, r.path("/deploymentspec"), &v); err != nil {
 		return nil, err
@@ -178,7 +183,9 @@ func (r *RoomClient) DeploymentSpec(ctx context.Context) (*DeploymentSpec, error
 
 // Consent asks whether the members consent, with evidence: a room that the
 // contract's policy does not describe is refused with a [*DeniedError].
-func (r *RoomClient) Consent(ctx context.Context, o RuntimeOption) (*OptionStatus, error) {
+func (r *RoomClient) Consent(ctx context.Context, o RuntimeOption) (_ *OptionStatus, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.Consent")
+	defer end(&err)
 	op := fmt.Sprintf("ask for consent to %s of %s", o, r.contractID)
 	path, err := optionPath(r.contractID, o, "status")
 	if err != nil {

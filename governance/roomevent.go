@@ -44,7 +44,9 @@ type signDoc struct {
 // holds no data of the room. An event whose answer was lost is sent again, and
 // the service, which a room cannot read, may then have it twice, with the same
 // time; [ContractClient.Events] gives it once.
-func (r *RoomClient) PutEvent(ctx context.Context, event any, opts *PutEventOptions) error {
+func (r *RoomClient) PutEvent(ctx context.Context, event any, opts *PutEventOptions) (err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.PutEvent")
+	defer end(&err)
 	c, err := eventCall(r.contractID, event, opts)
 	if err != nil {
 		return err

@@ -19,7 +19,9 @@ type encryptedDoc struct {
 
 // Secret reads the secret with the id that setting it returned; see
 // [SecretID]. The service does not look at the consent to execution.
-func (r *RoomClient) Secret(ctx context.Context, id string) ([]byte, error) {
+func (r *RoomClient) Secret(ctx context.Context, id string) (_ []byte, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.Secret")
+	defer end(&err)
 	if err := checkID("secret id", id); err != nil {
 		return nil, err
 	}
@@ -38,6 +40,8 @@ func (r *RoomClient) Secret(ctx context.Context, id string) ([]byte, error) {
 // Whoever holds a room's evidence and its public key can store secrets under
 // these ids: a room that reads one has the word of a room, not of a member.
 func (r *RoomClient) PutSecret(ctx context.Context, name, value string) (id string, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.PutSecret")
+	defer end(&err)
 	op := fmt.Sprintf("put secret %s of %s", name, r.contractID)
 	if err := checkSecretPut(op, name, value); err != nil {
 		return "", err

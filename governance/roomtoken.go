@@ -35,7 +35,9 @@ type TokenRequest struct {
 }
 
 // Token gets a signed JWT for the room, to be exchanged for an access token.
-func (r *RoomClient) Token(ctx context.Context, t TokenRequest) (string, error) {
+func (r *RoomClient) Token(ctx context.Context, t TokenRequest) (_ string, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.Token")
+	defer end(&err)
 	op := fmt.Sprintf("get token of %s for tenant %s", r.contractID, cut(t.TenantID, 64))
 	query, err := r.tokenQuery(t)
 	if err != nil {

@@ -18,6 +18,8 @@ const MaxSecret = 25600
 // A value that is too large or empty, and a name that a path cannot carry, are a
 // [*ServiceError] that says so, and are not sent.
 func (c *ContractClient) PutSecret(ctx context.Context, name string, value string) (id string, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.PutSecret")
+	defer end(&err)
 	op := c.op("put secret " + name + " of")
 	path, err := contractPath(c.id)
 	if err != nil {
@@ -90,7 +92,9 @@ func checkSecret(op, value string) error {
 }
 
 // Secrets lists the ids of the contract's secrets.
-func (c *ContractClient) Secrets(ctx context.Context) ([]string, error) {
+func (c *ContractClient) Secrets(ctx context.Context) (_ []string, err error) {
+	ctx, end := c.c.wire.tracer.Start(ctx, "Contract.Secrets")
+	defer end(&err)
 	path, err := contractPath(c.id)
 	if err != nil {
 		return nil, err

@@ -99,7 +99,9 @@ func (s *SidecarRoom) Close() { s.wire.close() }
 func (s *SidecarRoom) ContractID() string { return s.contractID }
 
 // Secret implements [Room].
-func (s *SidecarRoom) Secret(ctx context.Context, id string) ([]byte, error) {
+func (s *SidecarRoom) Secret(ctx context.Context, id string) (_ []byte, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.Secret")
+	defer end(&err)
 	if err := checkID("secret id", id); err != nil {
 		return nil, err
 	}
@@ -115,6 +117,8 @@ func (s *SidecarRoom) Secret(ctx context.Context, id string) ([]byte, error) {
 // PutSecret implements [Room]. The sidecar answers when the service took the
 // secret; only for events it is known to wait for the commit.
 func (s *SidecarRoom) PutSecret(ctx context.Context, name, value string) (id string, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.PutSecret")
+	defer end(&err)
 	op := fmt.Sprintf("put secret %s of %s", name, s.contractID)
 	if err := checkSecretPut(op, name, value); err != nil {
 		return "", err
@@ -146,7 +150,9 @@ func (s *SidecarRoom) value(ctx context.Context, c call) (string, error) {
 
 // Token implements [Room]. The sidecar's tokens live five minutes: any other
 // lifetime is refused here.
-func (s *SidecarRoom) Token(ctx context.Context, t TokenRequest) (string, error) {
+func (s *SidecarRoom) Token(ctx context.Context, t TokenRequest) (_ string, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.Token")
+	defer end(&err)
 	op := fmt.Sprintf("get token of %s for tenant %s", s.contractID, cut(t.TenantID, 64))
 	if t.Lifetime != 0 && t.Lifetime != tokenLifetime {
 		return "", fmt.Errorf("governance: %s: the sidecar's tokens live %s, not %s", op, tokenLifetime, t.Lifetime)
@@ -180,7 +186,9 @@ func (s *SidecarRoom) Token(ctx context.Context, t TokenRequest) (string, error)
 }
 
 // Consent implements [Room].
-func (s *SidecarRoom) Consent(ctx context.Context, o RuntimeOption) (*OptionStatus, error) {
+func (s *SidecarRoom) Consent(ctx context.Context, o RuntimeOption) (_ *OptionStatus, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.Consent")
+	defer end(&err)
 	if err := checkID("runtime option", string(o)); err != nil {
 		return nil, err
 	}
@@ -202,7 +210,9 @@ func (s *SidecarRoom) askConsent(ctx context.Context, c call) (*optionDoc, error
 
 // PutEvent implements [Room]. The sidecar waits for the commit, and gives the
 // event its time: one whose answer was lost is sent again, and then is another.
-func (s *SidecarRoom) PutEvent(ctx context.Context, event any, opts *PutEventOptions) error {
+func (s *SidecarRoom) PutEvent(ctx context.Context, event any, opts *PutEventOptions) (err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.PutEvent")
+	defer end(&err)
 	c, err := eventCall(s.contractID, event, opts)
 	if err != nil {
 		return err

@@ -7,7 +7,9 @@ import (
 )
 
 // Document implements [Room], as [RoomClient.Document] describes.
-func (s *SidecarRoom) Document(ctx context.Context, id string) (*Document, error) {
+func (s *SidecarRoom) Document(ctx context.Context, id string) (_ *Document, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.Document")
+	defer end(&err)
 	op := fmt.Sprintf("read document %s of %s", id, s.contractID)
 	answer, err := s.acceptedDocument(ctx, op, "memberdocuments", id)
 	if err != nil {
@@ -17,7 +19,9 @@ func (s *SidecarRoom) Document(ctx context.Context, id string) (*Document, error
 }
 
 // UserDocument implements [Room], as [RoomClient.UserDocument] describes.
-func (s *SidecarRoom) UserDocument(ctx context.Context, id string) (*UserDocument, error) {
+func (s *SidecarRoom) UserDocument(ctx context.Context, id string) (_ *UserDocument, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.UserDocument")
+	defer end(&err)
 	op := fmt.Sprintf("read user document %s of %s", id, s.contractID)
 	answer, err := s.acceptedDocument(ctx, op, "userdocuments", id)
 	if err != nil {
@@ -44,7 +48,9 @@ func (s *SidecarRoom) send(ctx context.Context, c call) ([]byte, error) {
 
 // UserDocumentConsent implements [Room]. The options are [Execution] and
 // [Telemetry].
-func (s *SidecarRoom) UserDocumentConsent(ctx context.Context, id string, o RuntimeOption) (*OptionStatus, error) {
+func (s *SidecarRoom) UserDocumentConsent(ctx context.Context, id string, o RuntimeOption) (_ *OptionStatus, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.UserDocumentConsent")
+	defer end(&err)
 	if err := checkID("document id", id); err != nil {
 		return nil, err
 	}

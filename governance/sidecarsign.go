@@ -12,7 +12,9 @@ import (
 // the sidecar sees its public half alone. The answer is verified as
 // [RoomClient.EndorsedCertificate] describes, so a sidecar that lies is
 // noticed.
-func (s *SidecarRoom) EndorsedCertificate(ctx context.Context, q CertificateRequest) (*EndorsedCertificate, error) {
+func (s *SidecarRoom) EndorsedCertificate(ctx context.Context, q CertificateRequest) (_ *EndorsedCertificate, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.EndorsedCertificate")
+	defer end(&err)
 	op := "get endorsed certificate of " + s.contractID
 	pending, err := q.prepare()
 	if err != nil {
@@ -28,7 +30,9 @@ func (s *SidecarRoom) EndorsedCertificate(ctx context.Context, q CertificateRequ
 }
 
 // Sign implements [Room], as [RoomClient.Sign] describes.
-func (s *SidecarRoom) Sign(ctx context.Context, payload []byte) ([]byte, error) {
+func (s *SidecarRoom) Sign(ctx context.Context, payload []byte) (_ []byte, err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.Sign")
+	defer end(&err)
 	op := "sign payload for " + s.contractID
 	if err := checkPayload(op, payload); err != nil {
 		return nil, err
@@ -48,7 +52,9 @@ func (s *SidecarRoom) Sign(ctx context.Context, payload []byte) ([]byte, error) 
 
 // SetDelegatePolicy implements [Room], as [RoomClient.SetDelegatePolicy]
 // describes. The sidecar answers when the service took the update.
-func (s *SidecarRoom) SetDelegatePolicy(ctx context.Context, d Delegate, update PolicyUpdate) error {
+func (s *SidecarRoom) SetDelegatePolicy(ctx context.Context, d Delegate, update PolicyUpdate) (err error) {
+	ctx, end := s.wire.tracer.Start(ctx, "Room.SetDelegatePolicy")
+	defer end(&err)
 	op := fmt.Sprintf("set policy of delegate %s of %s", d, s.contractID)
 	below, data, err := d.update(op, update)
 	if err != nil {

@@ -38,6 +38,8 @@ func RotateSigningKey() Action {
 // GenerateSigningKey makes the key (RSA, 2048 bits) inside the service and
 // returns its id. Doing it again returns the same.
 func (s *SigningClient) GenerateSigningKey(ctx context.Context) (kid string, err error) {
+	ctx, end := s.c.wire.tracer.Start(ctx, "Signing.GenerateSigningKey")
+	defer end(&err)
 	return s.c.wire.generateKey(ctx, "generate the signing key", "/app/signing/generateSigningKey")
 }
 
@@ -51,7 +53,9 @@ type SigningInfo struct {
 }
 
 // Info reads the state of the signing service.
-func (s *SigningClient) Info(ctx context.Context) (*SigningInfo, error) {
+func (s *SigningClient) Info(ctx context.Context) (_ *SigningInfo, err error) {
+	ctx, end := s.c.wire.tracer.Start(ctx, "Signing.Info")
+	defer end(&err)
 	var v SigningInfo
 	if err := s.c.wire.post(ctx, "read signing info", "/app/signing/info", &v); err != nil {
 		return nil, err
@@ -88,7 +92,9 @@ func (i *SigningInfo) Verify(payload, signature []byte) error {
 // Sign has the service sign a payload for the room; [SigningInfo.Verify]
 // describes the signature. The service signs anything, so let the payload say
 // what it is.
-func (r *RoomClient) Sign(ctx context.Context, payload []byte) ([]byte, error) {
+func (r *RoomClient) Sign(ctx context.Context, payload []byte) (_ []byte, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.Sign")
+	defer end(&err)
 	op := "sign payload for " + r.contractID
 	if err := checkPayload(op, payload); err != nil {
 		return nil, err

@@ -101,6 +101,8 @@ func SetServiceOption(o ServiceOption, enabled bool) Action {
 
 // ServiceOption reads whether an option is on.
 func (c *Client) ServiceOption(ctx context.Context, o ServiceOption) (enabled bool, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "ServiceOption")
+	defer end(&err)
 	if err := checkID("service option", string(o)); err != nil {
 		return false, err
 	}
@@ -126,14 +128,18 @@ func (u *UpgradeClient) read(ctx context.Context, op, below, query string) ([]by
 }
 
 // Constitution reads the constitution's script; anybody can.
-func (u *UpgradeClient) Constitution(ctx context.Context) (string, error) {
+func (u *UpgradeClient) Constitution(ctx context.Context) (_ string, err error) {
+	ctx, end := u.c.wire.tracer.Start(ctx, "Upgrade.Constitution")
+	defer end(&err)
 	b, err := u.read(ctx, "read constitution", "constitution", "")
 	return string(b), err
 }
 
 // App reads the application with all its modules, one request for each; anybody
 // can. Endpoints are spelled as they were proposed.
-func (u *UpgradeClient) App(ctx context.Context) (*JSApp, error) {
+func (u *UpgradeClient) App(ctx context.Context) (_ *JSApp, err error) {
+	ctx, end := u.c.wire.tracer.Start(ctx, "Upgrade.App")
+	defer end(&err)
 	const op = "read application"
 	b, err := u.read(ctx, op, "javascript-app", "&case=original")
 	if err != nil {
@@ -199,7 +205,9 @@ var updateActions = []string{"set_constitution", "set_js_app", "add_snp_host_dat
 // Check lists the updates that are waiting for votes. An open proposal that can
 // be read in two ways is a [*DeniedError], which comes beside the list of the
 // others.
-func (u *UpgradeClient) Check(ctx context.Context) ([]Update, error) {
+func (u *UpgradeClient) Check(ctx context.Context) (_ []Update, err error) {
+	ctx, end := u.c.wire.tracer.Start(ctx, "Upgrade.Check")
+	defer end(&err)
 	proposals, err := u.c.Proposals(ctx)
 	if err != nil {
 		return nil, err

@@ -136,7 +136,9 @@ type UserDocumentEntry struct {
 
 // UserDocuments lists the user documents of all contracts, drafts and accepted
 // ones, that have all the labels; nil means all documents.
-func (c *Client) UserDocuments(ctx context.Context, labels map[string]string) ([]UserDocumentEntry, error) {
+func (c *Client) UserDocuments(ctx context.Context, labels map[string]string) (_ []UserDocumentEntry, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "UserDocuments")
+	defer end(&err)
 	return c.peer().userDocuments(ctx, labels)
 }
 

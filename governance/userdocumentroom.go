@@ -8,7 +8,9 @@ import (
 
 // UserDocument reads a document that its approvers accepted for the room's
 // contract. Look at who they were: a proposer chooses its approvers.
-func (r *RoomClient) UserDocument(ctx context.Context, id string) (*UserDocument, error) {
+func (r *RoomClient) UserDocument(ctx context.Context, id string) (_ *UserDocument, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.UserDocument")
+	defer end(&err)
 	op := fmt.Sprintf("read user document %s of %s", id, r.contractID)
 	plain, err := r.acceptedDocument(ctx, op, "userdocuments", id)
 	if err != nil {
@@ -30,7 +32,9 @@ func releasedUserDocument(op, contractID, id string, answer []byte) (*UserDocume
 
 // UserDocumentConsent asks whether the approvers of a document consent to
 // [Execution] or [Telemetry], with evidence.
-func (r *RoomClient) UserDocumentConsent(ctx context.Context, id string, o RuntimeOption) (*OptionStatus, error) {
+func (r *RoomClient) UserDocumentConsent(ctx context.Context, id string, o RuntimeOption) (_ *OptionStatus, err error) {
+	ctx, end := r.wire.tracer.Start(ctx, "Room.UserDocumentConsent")
+	defer end(&err)
 	op := fmt.Sprintf("ask for consent to %s of user document %s of %s", o, id, r.contractID)
 	if err := checkID("document id", id); err != nil {
 		return nil, err

@@ -56,7 +56,9 @@ func (u *UserClient) Close() { u.wire.close() }
 
 // ID is the object id of the user's token, which members and approvers know the
 // user by. The token's signature is for the service to verify.
-func (u *UserClient) ID(ctx context.Context) (string, error) {
+func (u *UserClient) ID(ctx context.Context) (_ string, err error) {
+	ctx, end := u.wire.tracer.Start(ctx, "User.ID")
+	defer end(&err)
 	t, err := u.token(ctx)
 	if err != nil {
 		return "", fmt.Errorf("governance: user id: get token: %w", err)
@@ -94,7 +96,9 @@ func (u *UserClient) reader() *Client { return &Client{wire: u.wire} }
 
 // Active asks whether the service knows the user: nil says that it does, and
 // the code CallerNotAuthorized that the members have not registered the user.
-func (u *UserClient) Active(ctx context.Context) error {
+func (u *UserClient) Active(ctx context.Context) (err error) {
+	ctx, end := u.wire.tracer.Start(ctx, "User.Active")
+	defer end(&err)
 	const op = "ask whether the user is active"
 	var doc struct {
 		Active bool `json:"active"`
@@ -114,19 +118,25 @@ func (u *UserClient) Contracts(ctx context.Context, opts *ContractsOptions) iter
 }
 
 // Contract reads a contract.
-func (u *UserClient) Contract(ctx context.Context, id string) (*Contract, error) {
+func (u *UserClient) Contract(ctx context.Context, id string) (_ *Contract, err error) {
+	ctx, end := u.wire.tracer.Start(ctx, "User.Contract")
+	defer end(&err)
 	return u.reader().Contract(id).Get(ctx)
 }
 
 // PutSecret stores a secret for the contract's clean rooms and returns the id
 // under which they read it: the user's id, an underscore and the name.
 func (u *UserClient) PutSecret(ctx context.Context, contractID, name, value string) (id string, err error) {
+	ctx, end := u.wire.tracer.Start(ctx, "User.PutSecret")
+	defer end(&err)
 	return u.reader().Contract(contractID).PutSecret(ctx, name, value)
 }
 
 // UserDocuments lists the user documents that have all the labels; nil means
 // all documents.
-func (u *UserClient) UserDocuments(ctx context.Context, labels map[string]string) ([]UserDocumentEntry, error) {
+func (u *UserClient) UserDocuments(ctx context.Context, labels map[string]string) (_ []UserDocumentEntry, err error) {
+	ctx, end := u.wire.tracer.Start(ctx, "User.UserDocuments")
+	defer end(&err)
 	return u.peer().userDocuments(ctx, labels)
 }
 
@@ -142,19 +152,23 @@ func (u *UserClient) UserProposal(id string) *UserProposalClient {
 
 // Invitation reads an invitation, also one for a user whom the members have not
 // registered yet.
-func (u *UserClient) Invitation(ctx context.Context, id string) (*Invitation, error) {
+func (u *UserClient) Invitation(ctx context.Context, id string) (_ *Invitation, err error) {
+	ctx, end := u.wire.tracer.Start(ctx, "User.Invitation")
+	defer end(&err)
 	return invitation(ctx, u.wire.read, id)
 }
 
 // AcceptInvitation accepts an invitation for the user of the token, which must
 // have every claim of the invitation. A member then proposes
 // [Invitation.Identity].
-func (u *UserClient) AcceptInvitation(ctx context.Context, id string) error {
+func (u *UserClient) AcceptInvitation(ctx context.Context, id string) (err error) {
+	ctx, end := u.wire.tracer.Start(ctx, "User.AcceptInvitation")
+	defer end(&err)
 	op := "accept invitation " + id
 	if err := checkID("invitation id", id); err != nil {
 		return err
 	}
-	_, _, err := u.wire.write(ctx, call{op: op, method: http.MethodPost, path: "/app/users/invitations/" + id + "/accept"})
+	_, _, err = u.wire.write(ctx, call{op: op, method: http.MethodPost, path: "/app/users/invitations/" + id + "/accept"})
 	if !wasRepeated(err) || !hasCode(err, "InvitationNotOpen") {
 		return err
 	}

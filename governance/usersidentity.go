@@ -70,7 +70,9 @@ func (u *UserIdentity) UnmarshalJSON(b []byte) error {
 }
 
 // UserIdentities lists the users whom the members registered.
-func (c *Client) UserIdentities(ctx context.Context) ([]UserIdentity, error) {
+func (c *Client) UserIdentities(ctx context.Context) (_ []UserIdentity, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "UserIdentities")
+	defer end(&err)
 	var doc struct {
 		Value []UserIdentity `json:"value"`
 	}
@@ -81,7 +83,9 @@ func (c *Client) UserIdentities(ctx context.Context) ([]UserIdentity, error) {
 }
 
 // UserIdentity reads one of them.
-func (c *Client) UserIdentity(ctx context.Context, id string) (*UserIdentity, error) {
+func (c *Client) UserIdentity(ctx context.Context, id string) (_ *UserIdentity, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "UserIdentity")
+	defer end(&err)
 	op := "read user identity " + id
 	if err := checkID("user id", id); err != nil {
 		return nil, err

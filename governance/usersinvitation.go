@@ -89,7 +89,9 @@ func RemoveUserInvitation(id string) Action {
 }
 
 // Invitations lists the invitations.
-func (c *Client) Invitations(ctx context.Context) ([]Invitation, error) {
+func (c *Client) Invitations(ctx context.Context) (_ []Invitation, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Invitations")
+	defer end(&err)
 	var doc struct {
 		Value []Invitation `json:"value"`
 	}
@@ -100,7 +102,9 @@ func (c *Client) Invitations(ctx context.Context) ([]Invitation, error) {
 }
 
 // Invitation reads one of them.
-func (c *Client) Invitation(ctx context.Context, id string) (*Invitation, error) {
+func (c *Client) Invitation(ctx context.Context, id string) (_ *Invitation, err error) {
+	ctx, end := c.wire.tracer.Start(ctx, "Invitation")
+	defer end(&err)
 	return invitation(ctx, c.wire.read, id)
 }
 

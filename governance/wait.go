@@ -18,7 +18,9 @@ const ballotsWait = 500 * time.Millisecond
 // the first look after the decision. Anything but acceptance comes with a
 // [*DeniedError] beside the proposal; so does the end of the context, whose
 // error it wraps: it then names the members whose votes are missing.
-func (p *ProposalClient) Wait(ctx context.Context) (*Proposal, error) {
+func (p *ProposalClient) Wait(ctx context.Context) (_ *Proposal, err error) {
+	ctx, end := p.c.wire.tracer.Start(ctx, "Proposal.Wait")
+	defer end(&err)
 	op := "wait for proposal " + short(p.id)
 	b := newBackoff(p.c.wire.poll)
 	var seen *Proposal

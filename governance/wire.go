@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cleanroom-go/sdk/internal/trace"
 )
 
 // wire is one connection to one CCF service, shared by every call of a client.
@@ -29,6 +31,7 @@ type wire struct {
 	transport *http.Transport
 	poll      time.Duration
 	log       *slog.Logger
+	tracer    trace.Tracer
 	pin       *pin // nil if plain
 	early     bool
 	pending   pending
@@ -86,6 +89,7 @@ func newWire(endpoint string, member *Member, o *ClientOptions) (*wire, error) {
 		pin:       pin,
 		early:     o.EarlyReturn,
 		pause:     pause,
+		tracer:    trace.New(o.TracingProvider, "governance"),
 	}
 	w.finish(o.Transport)
 	return w, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"github.com/cleanroom-go/sdk/internal/check"
+	"github.com/cleanroom-go/sdk/internal/trace"
 )
 
 const (
@@ -51,6 +52,7 @@ type MAAClient struct {
 	host     string
 	pipeline runtime.Pipeline
 	leeway   time.Duration
+	tracer   trace.Tracer
 	now      func() time.Time
 
 	// keys is guarded by lock, a semaphore that a context can stop waiting for.
@@ -83,6 +85,7 @@ func NewMAAClient(endpoint string, opts *MAAClientOptions) (*MAAClient, error) {
 		host:     hostOf(host),
 		pipeline: runtime.NewPipeline("skr", "v0.1.0", runtime.PipelineOptions{}, &azure),
 		leeway:   leeway,
+		tracer:   trace.New(azure.TracingProvider, "skr"),
 		now:      time.Now,
 		lock:     make(chan struct{}, 1),
 	}, nil
@@ -93,7 +96,9 @@ func NewMAAClient(endpoint string, opts *MAAClientOptions) (*MAAClient, error) {
 // exactly this runtime data. An empty nonce is not sent. The error is a
 // [*DeniedError] if the token failed a check, else it wraps the service's
 // *azcore.ResponseError.
-func (c *MAAClient) Attest(ctx context.Context, ev *Evidence, nonce string) (*AttestationToken, error) {
+func (c *MAAClient) Attest(ctx context.Context, ev *Evidence, nonce string) (_ *AttestationToken, err error) {
+	ctx, end := c.tracer.Start(ctx, "Attest")
+	defer end(&err)
 	op := "skr: attest with " + c.host
 	var l checklist
 	l.checkEvidence(ev)

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"github.com/cleanroom-go/sdk/internal/keywrap"
+	"github.com/cleanroom-go/sdk/internal/trace"
 )
 
 const (
@@ -48,6 +49,7 @@ type ReleaserOptions struct {
 // be used by several goroutines.
 type Releaser struct {
 	attester  Attester
+	tracer    trace.Tracer
 	azure     azcore.ClientOptions
 	roots     *x509.CertPool
 	algorithm keywrap.Algorithm
@@ -117,6 +119,7 @@ func NewReleaser(attester Attester, opts *ReleaserOptions) (*Releaser, error) {
 	}
 	r := &Releaser{
 		attester:  attester,
+		tracer:    trace.New(opts.TracingProvider, "skr"),
 		azure:     opts.ClientOptions,
 		roots:     opts.Roots,
 		algorithm: algorithm,
@@ -141,8 +144,10 @@ func NewReleaser(attester Attester, opts *ReleaserOptions) (*Releaser, error) {
 //
 // A refusal, by the vault or by a check of what the services answered, is a
 // [*DeniedError].
-func (r *Releaser) Release(ctx context.Context, ref KeyRef, cred azcore.TokenCredential) (*ReleasedKey, error) {
-	ref, err := ref.Normalize()
+func (r *Releaser) Release(ctx context.Context, ref KeyRef, cred azcore.TokenCredential) (_ *ReleasedKey, err error) {
+	ctx, end := r.tracer.Start(ctx, "Release")
+	defer end(&err)
+	ref, err = ref.Normalize()
 	if err != nil {
 		return nil, err
 	}
