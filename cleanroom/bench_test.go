@@ -71,6 +71,7 @@ func TestTenMegabytes(t *testing.T) {
 		for kind, parse := range map[string]func([]byte) error{
 			"G2":     func(b []byte) error { _, err := ParseSpecification(b); return err },
 			"G1":     func(b []byte) error { _, err := ParseSpecificationG1(b); return err },
+			"G0":     func(b []byte) error { _, err := ImportSpecificationG0(b, nil); return err },
 			"stores": func(b []byte) error { _, err := ParseDatastores(b); return err },
 			"secret": func(b []byte) error { _, err := ParseSecretStores(b); return err },
 		} {
