@@ -13,7 +13,7 @@ func TestUsage(t *testing.T) {
 		say  string
 	}{
 		{[]string{"-h"}, 0, "exit codes"},
-		{[]string{"-deny", "everything"}, 2, "host-data, consent, vote"},
+		{[]string{"-deny", "everything"}, 2, "host-data, consent, vote, template"},
 		{[]string{"-deny"}, 2, "flag needs an argument"},
 		{[]string{"-port", "1"}, 2, "not defined: -port"},
 		{[]string{"-v=perhaps"}, 2, "invalid boolean"},

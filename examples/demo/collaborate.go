@@ -116,11 +116,15 @@ func (s *scenario) agreement(image string) []act {
 	if s.config.deny == "vote" {
 		approve = append([]string{"-withhold-policy-vote"}, approve...)
 	}
+	deployment := append(images[:2:2], "deployment", "approve")
+	if s.config.deny == "template" {
+		deployment = append(images[:2:2], "-tamper-template", "deployment") // its proposer would not look
+	}
 	return []act{
 		{steps.Publisher, append(s.dbFlags(), "join", "describe")},
 		{steps.Consumer, describe},
 		{steps.Publisher, []string{"-image", image, "accept"}},
-		{steps.Consumer, append(images[:2:2], "deployment", "approve")},
+		{steps.Consumer, deployment},
 		{steps.Publisher, approve},
 	}
 }

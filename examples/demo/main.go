@@ -28,7 +28,7 @@ import (
 )
 
 // denials are the values of -deny.
-var denials = []string{"host-data", "consent", "vote"}
+var denials = []string{"host-data", "consent", "vote", "template"}
 
 // formats are the values of -format.
 var formats = []string{"sealed", "cpk"}

@@ -19,6 +19,7 @@ type consumer struct {
 	partner string
 	weakTLS bool
 	format  string
+	tamper  bool
 }
 
 // Run plays the steps that args name.
@@ -28,12 +29,13 @@ func Run(ctx context.Context, args []string, o *party.Options) error {
 	f.StringVar(&c.partner, "partner-tenant", "", "Entra tenant `id` of the publisher")
 	f.BoolVar(&c.weakTLS, "insecure-db-tls", false, "let the query connect to a database whose TLS proves less than verify-full")
 	f.StringVar(&c.format, "format", "sealed", "`how` the output is encrypted: sealed, by the room and for programs with this SDK, or cpk, by the storage service with the key of each request")
+	f.BoolVar(&c.tamper, "tamper-template", false, "propose a room that the host can enter, to see the other party refuse it")
 	return c.Run(ctx, args, []party.Step{
 		{Name: "keys", Help: "make the member key and share its certificate", Run: c.MakeKeys},
 		{Name: "found", Help: "activate, open the ledger, let the publisher in, enable the token issuer", Needs: append([]string{"tenant", "partner-tenant"}, party.Ledger...), Run: c.found},
 		{Name: "describe", Help: "make the output sink, write the document", Needs: party.Resources(append([]string{"image"}, party.Ledger...)...), Run: c.describe},
 		{Name: "propose", Help: "merge both documents, propose the result as the contract and vote for it", Needs: party.Ledger, Run: c.propose},
-		{Name: "deployment", Help: "generate the deployment from the accepted contract and propose it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: c.ProposeDeployment},
+		{Name: "deployment", Help: "generate the deployment from the accepted contract and propose it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: c.deployment},
 		{Name: "approve", Help: "verify the proposed deployment and vote for it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: c.approve},
 		{Name: "retract", Help: "withdraw the open proposals, to propose others", Needs: party.Ledger, Run: c.Retract},
 		{Name: "provide", Help: "publish the issuer, import the key, wrap the data key", Needs: party.Resources(party.Ledger...), Run: c.provide},
@@ -95,6 +97,8 @@ func (c *consumer) describe(ctx context.Context) error {
 func (c *consumer) propose(ctx context.Context) error {
 	return c.ProposeContract(ctx, c.Document(), c.SharedDocument(steps.Publisher))
 }
+
+func (c *consumer) deployment(ctx context.Context) error { return c.ProposeDeployment(ctx, c.tamper) }
 
 func (c *consumer) approve(ctx context.Context) error { return c.Approve(ctx, false) }
 

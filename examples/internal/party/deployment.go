@@ -1,7 +1,10 @@
 package party
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"strings"
@@ -12,8 +15,9 @@ import (
 )
 
 // ProposeDeployment generates the deployment from the accepted contract and
-// proposes it, together with the export of the application's log.
-func (p *Party) ProposeDeployment(ctx context.Context) error {
+// proposes it, together with the export of the application's log. With backDoor
+// it proposes a room that the host can enter, which nobody should vote for.
+func (p *Party) ProposeDeployment(ctx context.Context, backDoor bool) error {
 	spec, err := p.Accepted(ctx)
 	if err != nil {
 		return err
@@ -28,6 +32,10 @@ func (p *Party) ProposeDeployment(ctx context.Context) error {
 	}
 	p.measured("host data of the generated policy", d.HostData, len(d.Policy))
 	p.Step(p.Name, "template and policy generated from the accepted contract, host data "+steps.Short(d.HostData)+"...", 42, 46, 47)
+	if backDoor {
+		addBackDoor(d)
+		p.Step(p.Name, "and quietly changed: the host may run commands in the room, host data "+steps.Short(d.HostData)+"...")
+	}
 	ledger, err := p.Governance()
 	if err != nil {
 		return err
@@ -63,6 +71,17 @@ func (p *Party) ProposeDeployment(ctx context.Context) error {
 	}
 	p.Step(p.Name, "deployment template, clean room policy and logging proposed", 48, 49, 50)
 	return nil
+}
+
+// addBackDoor changes the policy in the template, and the proposed host data
+// with it: each agrees with the other, and only who makes the deployment again
+// from the contract sees that neither is the contract's.
+func addBackDoor(d *cleanroom.Deployment) {
+	before := base64.StdEncoding.EncodeToString(d.Policy)
+	d.Policy = bytes.Replace(d.Policy, []byte("exec_external := data.framework.exec_external\n"), []byte("exec_external := {\"allowed\": true}\n"), 1)
+	d.Template = bytes.Replace(d.Template, []byte(before), []byte(base64.StdEncoding.EncodeToString(d.Policy)), 1)
+	d.HostData = fmt.Sprintf("%x", sha256.Sum256(d.Policy))
+	d.GovernancePolicy = governance.HostDataPolicy(d.HostData)
 }
 
 // Retract withdraws the party's own open proposals of a deployment, to propose
