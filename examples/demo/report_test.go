@@ -48,7 +48,7 @@ func look(t *testing.T, b *browser.Browser, file string, denied bool) {
 		b.Eval(&page, `(() => { const d = document.querySelector(".denial"), r = d && d.getBoundingClientRect();
 			return { width: document.documentElement.scrollWidth, arrows: document.querySelectorAll(".stage svg line").length,
 				denial: !!r && r.width > 200 && r.height > 80 && r.top < innerHeight }; })()`)
-		if page.Width > width || page.Arrows < 25 || page.Denial != denied {
+		if page.Width > width || page.Arrows < 20 || page.Denial != denied {
 			t.Errorf("%d wide: %+v", width, page)
 		}
 		if said, fetched := b.Complaints(), b.Fetched(); len(said) > 0 || len(fetched) != 1 {
