@@ -101,11 +101,12 @@ func generate(s *Specification, opts *GenerateOptions) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newDeploymentOf(template, policy), nil
+}
+
+func newDeploymentOf(template json.RawMessage, policy []byte) *Deployment {
 	host := hostData(policy)
-	return &Deployment{
-		Template: template, Policy: policy, HostData: host,
-		GovernancePolicy: governance.HostDataPolicy(host),
-	}, nil
+	return &Deployment{Template: template, Policy: policy, HostData: host, GovernancePolicy: governance.HostDataPolicy(host)}
 }
 
 // containerOf gives what one application runs with, and refuses what this
