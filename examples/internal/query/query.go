@@ -6,25 +6,26 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"io"
 	"os"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
-	"github.com/cleanroom-go/sdk/dbsecret"
 )
 
 // What the parties' document calls this program and what it uses.
 const (
 	Application, Output, File, SecretVariable = "query", "consumer-output", "output.txt", "DB_CONFIG_CGS_SECRET_ID"
-
-	statement = `SELECT id, first_name FROM users WHERE gender = $1 ORDER BY id`
 )
 
 // Run is the program; the zero value of o is right for a genuine room.
 func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err error) {
 	flags := flag.NewFlagSet(Application, flag.ContinueOnError)
 	flags.BoolVar(&o.Database.AllowTLSWeakerThanVerifyFull, "insecure-db-tls", o.Database.AllowTLSWeakerThanVerifyFull, "take the database's document at its word if it asks for less than verify-full")
+	part := flags.String("shard", "", "run as shard `i/n`, from 0/n; by default what an Indexed Job of Kubernetes says, or all")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	shard, err := shardOf(*part)
+	if err != nil {
 		return err
 	}
 	room, err := cleanroom.Enter(ctx, o) // attests, and wants every member's consent
@@ -47,11 +48,8 @@ func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err erro
 	if err != nil {
 		return err
 	}
-	var result dbsecret.RowsResult
-	if err := out.WriteFile(ctx, File, func(w io.Writer) (err error) {
-		result, err = dbsecret.WriteRows(ctx, w, db, statement, "Female")
-		return err
-	}); err != nil {
+	result, err := write(ctx, db, out, shard)
+	if err != nil {
 		return err
 	}
 	room.Log().Info("output written", "rows", result.Rows, "bytes", result.Bytes)
