@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
 )
 
@@ -29,6 +30,8 @@ type line struct {
 	Failed string        `json:"failed,omitempty"`
 	Usage  bool          `json:"usage,omitempty"`
 	Denied *denialReport `json:"denied,omitempty"`
+	// Progress is how far a transfer is, for a person at the demo's terminal.
+	Progress *datasink.Progress `json:"progress,omitempty"`
 }
 
 // child is a party's process, seen from the demo. Its program is run with the
@@ -39,6 +42,8 @@ type child struct {
 	in    io.WriteCloser
 	lines *bufio.Scanner
 	said  *tail
+	// progress is nil where nobody looks.
+	progress func(datasink.Progress)
 }
 
 // spawn starts the process of a party. env is its whole environment.
@@ -50,6 +55,9 @@ func (s *scenario) spawn(ctx context.Context, name, join, dir string, env []stri
 	if s.config.report != "" {
 		args = append(args, "-record", s.recordFile(name))
 	}
+	if s.progress != nil {
+		args = append(args, "-progress")
+	}
 	cmd := exec.CommandContext(ctx, s.self, args...)
 	cmd.Env, cmd.Dir = env, dir
 	cmd.Cancel = func() error {
@@ -59,7 +67,7 @@ func (s *scenario) spawn(ctx context.Context, name, join, dir string, env []stri
 		return nil
 	}
 	cmd.WaitDelay = 5 * time.Second
-	c := &child{party: name, cmd: cmd, said: &tail{}}
+	c := &child{party: name, cmd: cmd, said: &tail{}, progress: s.progress}
 	cmd.Stderr = c.said
 	if s.config.verbose {
 		cmd.Stderr = io.MultiWriter(c.said, &prefixer{w: s.stderr, prefix: fmt.Sprintf("%-11s | ", name)})
@@ -94,6 +102,11 @@ func (c *child) run(ctx context.Context, args []string, write func(steps.Step)) 
 			return nil, fmt.Errorf("the %s said %q instead of a step", c.party, c.lines.Text())
 		}
 		switch {
+		case l.Progress != nil:
+			if c.progress != nil {
+				c.progress(*l.Progress)
+			}
+			continue
 		case l.Done:
 			return values, nil
 		case l.Denied != nil:
@@ -142,6 +155,7 @@ func runChild(ctx context.Context, args []string) (err error) {
 	name := fs.String("party", "", "publisher, consumer or room")
 	join := fs.String("join", "", "join file")
 	verbose := fs.Bool("v", false, "show exchanges")
+	progress := fs.Bool("progress", false, "tell how far transfers are")
 	recordTo := fs.String("record", "", "file for the record")
 	if err := fs.Parse(args); err != nil {
 		return &toldError{2, err}
@@ -151,6 +165,9 @@ func runChild(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
+	if *progress {
+		p.options.Progress = tellProgress(os.Stdout, time.Now)
+	}
 	commands := readCommands(os.Stdin)
 	for {
 		select {
@@ -194,6 +211,17 @@ func readCommands(r io.Reader) <-chan command {
 		}
 	}()
 	return commands
+}
+
+// tellProgress writes lines for the demo, at most ten a second and the end.
+func tellProgress(w io.Writer, now func() time.Time) func(datasink.Progress) {
+	var last time.Time
+	return func(p datasink.Progress) {
+		if t := now(); p.Done == p.Total || t.Sub(last) >= 100*time.Millisecond {
+			last = t
+			_ = json.NewEncoder(w).Encode(line{Progress: &p}) // the demo is gone, or will say so
+		}
+	}
 }
 
 // say writes how a run ended.

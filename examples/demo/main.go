@@ -24,6 +24,7 @@ import (
 	"syscall"
 
 	"github.com/cleanroom-go/sdk/examples/internal/party"
+	"github.com/cleanroom-go/sdk/examples/internal/terminal"
 	"github.com/cleanroom-go/sdk/internal/check"
 )
 
@@ -129,8 +130,7 @@ func runDemo(ctx context.Context, args []string) error {
 	fs.SetOutput(io.Discard) // what is wrong is told once, by the error
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "usage: demo [flags]\n\nPlays a whole clean room collaboration on this machine.\n\nflags:")
-		fs.SetOutput(os.Stderr)
-		fs.PrintDefaults()
+		terminal.Flags(os.Stderr, fs)
 		fmt.Fprintln(os.Stderr, "\nexit codes: 0 done, 1 failed, 2 usage, 3 denied")
 		return err
 	} else if err != nil {

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/cleanroom-go/sdk/cleanroom/cleanroomtest"
+	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/examples/internal/party"
 	"github.com/cleanroom-go/sdk/examples/internal/query"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/examples/internal/terminal"
 	"github.com/cleanroom-go/sdk/internal/redact"
 	"github.com/cleanroom-go/sdk/record"
 )
@@ -39,6 +41,7 @@ type scenario struct {
 	report   *steps.Reporter
 	record   *record.Recorder // of what no party does; nil unless -report
 	recorded bytes.Buffer
+	progress func(datasink.Progress) // nil where nobody looks
 }
 
 // play runs the whole collaboration and tidies up after it.
@@ -89,10 +92,19 @@ func newScenario(c config) (*scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &scenario{
+	s := &scenario{
 		config: c, self: self, children: map[string]*child{}, started: time.Now(), stderr: &lockedWriter{w: os.Stderr},
-		report: steps.New(os.Stdout, steps.Options{JSON: c.json, Verbose: c.verbose}),
-	}, nil
+		report: steps.New(os.Stdout, steps.Options{JSON: c.json, Verbose: c.verbose, Colours: terminal.Colours(os.Stdout)}),
+	}
+	if draw := party.Progress(os.Stderr); draw != nil && !c.json {
+		var one sync.Mutex // both parties may transfer at the same time
+		s.progress = func(p datasink.Progress) {
+			one.Lock()
+			defer one.Unlock()
+			draw(p)
+		}
+	}
+	return s, nil
 }
 
 // target looks at the database that the user has named, if any.

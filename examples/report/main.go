@@ -13,6 +13,7 @@ import (
 	"os"
 
 	"github.com/cleanroom-go/sdk/examples/internal/party"
+	"github.com/cleanroom-go/sdk/examples/internal/terminal"
 	"github.com/cleanroom-go/sdk/record"
 )
 
@@ -32,8 +33,7 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stderr, "usage: report [flags] record...\n\nMerges the records of a run and shows them.\n\nflags:\n")
-		flags.SetOutput(stderr)
-		flags.PrintDefaults()
+		terminal.Flags(stderr, flags)
 		fmt.Fprintln(stderr, "\nexit codes: 0 done, 1 failed, 2 usage")
 		return err
 	} else if err != nil {

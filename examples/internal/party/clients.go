@@ -159,7 +159,7 @@ func (p *Party) Sink(s *cleanroom.Specification, name string) (*datasink.Sink, e
 	}
 	defer dek.Close() // the sink has its own copy
 	return p.sink(point.ContainerURL(), &datasink.Options{
-		Mode: datasink.Mode(mode), DEK: dek, Contract: p.ContractID, Datasink: name, Progress: progress(p.options.Stderr),
+		Mode: datasink.Mode(mode), DEK: dek, Contract: p.ContractID, Datasink: name, Progress: p.options.progress(),
 	})
 }
 

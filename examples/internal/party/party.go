@@ -20,8 +20,10 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/datasink"
 	"github.com/cleanroom-go/sdk/examples/internal/query"
 	"github.com/cleanroom-go/sdk/examples/internal/steps"
+	"github.com/cleanroom-go/sdk/examples/internal/terminal"
 	"github.com/cleanroom-go/sdk/governance"
 	"github.com/cleanroom-go/sdk/internal/wirelog"
 	"github.com/cleanroom-go/sdk/record"
@@ -52,6 +54,9 @@ type Options struct {
 	// ledger; those with Azure are again the business of Client. nil means
 	// nothing, or what the flag -record says.
 	Record *record.Recorder
+	// Progress is told about transfers; nil means a line on Stderr, if that is a
+	// terminal.
+	Progress func(datasink.Progress)
 	// Stdout and Stderr are the standard files when nil.
 	Stdout, Stderr io.Writer
 
@@ -165,8 +170,7 @@ func (p *Party) Flags() *flag.FlagSet { return p.flags }
 // Run parses args and runs the steps that they name, in the order given.
 func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
 	if err := p.flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		p.usage(all)
-		return err
+		return p.usage(all, p.flags.Arg(0))
 	} else if err != nil {
 		return &UsageError{fmt.Errorf("%s: %w; %s -h lists the flags", p.Name, err, p.Name)}
 	}
@@ -192,7 +196,7 @@ func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
 	if err := p.options.recordTo(p.record, p.Name); err != nil {
 		return err
 	}
-	p.Reporter = steps.New(p.options.Stdout, steps.Options{JSON: p.json, Wire: p.options.Wire, Record: p.options.Record})
+	p.Reporter = steps.New(p.options.Stdout, steps.Options{JSON: p.json, Colours: terminal.Colours(p.options.Stdout), Wire: p.options.Wire, Record: p.options.Record})
 	for _, s := range run {
 		if err := s.Run(ctx); err != nil {
 			p.options.Record.AddDenial(err)
@@ -205,20 +209,30 @@ func (p *Party) Run(ctx context.Context, args []string, all []Step) error {
 // plain is what a flag is for, without the marks of its help text.
 func plain(f *flag.Flag) string { return strings.ReplaceAll(f.Usage, "`", "") }
 
-func (p *Party) usage(all []Step) {
+// usage fits a screen; what a step needs is a page of its own.
+func (p *Party) usage(all []Step, about string) error {
 	w := p.options.Stderr
-	p.flags.SetOutput(w)
-	fmt.Fprintf(w, "usage: %s [flags] step...\n\nsteps, in the order of a collaboration, and the flags that they need:\n", p.Name)
-	for _, s := range all {
-		fmt.Fprintf(w, "  %-11s %s", s.Name, s.Help)
-		if len(s.Needs) > 0 {
-			fmt.Fprintf(w, " (-%s)", strings.Join(s.Needs, " -"))
-		}
-		fmt.Fprintln(w)
+	if about == "flags" {
+		terminal.Flags(w, p.flags)
+		return flag.ErrHelp
 	}
-	fmt.Fprintln(w, "\nflags:")
-	p.flags.PrintDefaults()
-	fmt.Fprintf(w, "\n%sexit codes: 0 done, 1 failed, 2 usage, 3 denied\n", p.Environment)
+	if i := slices.IndexFunc(all, func(s Step) bool { return s.Name == about }); i >= 0 {
+		fmt.Fprintf(w, "usage: %s [flags] %s\n\n%s\n", p.Name, about, terminal.Item(all[i].Name, 13, all[i].Help))
+		if len(all[i].Needs) > 0 {
+			fmt.Fprintln(w, "it needs:")
+			terminal.Flags(w, p.flags, all[i].Needs...)
+		}
+		return flag.ErrHelp
+	}
+	if about != "" {
+		return &UsageError{fmt.Errorf("%s: there is no step %q; %s -h lists them", p.Name, about, p.Name)}
+	}
+	fmt.Fprintf(w, "usage: %s [flags] step...\n\nsteps, in the order of a collaboration:\n", p.Name)
+	for _, s := range all {
+		fmt.Fprint(w, terminal.Item(s.Name, 13, s.Help))
+	}
+	fmt.Fprintf(w, "\n-h STEP lists the flags that a step needs, -h flags all of them.\n%sexit codes: 0 done, 1 failed, 2 usage, 3 denied\n", p.Environment)
+	return flag.ErrHelp
 }
 
 // Own is the name of a file in the party's own folder.

@@ -133,7 +133,7 @@ func (p *Party) Download(ctx context.Context, sink, name string) (string, error)
 	}
 	defer r.Close()
 	err = to.WriteFile(ctx, name, func(w io.Writer) error {
-		n, err := r.WriteTo(w)
+		n, err := r.WriteTo(telling(w, p.options.progress(), name, r.Size()))
 		p.counted(name+", decrypted", n, "bytes")
 		return err
 	})

@@ -43,7 +43,7 @@ func Run(ctx context.Context, args []string, o *party.Options) error {
 		{Name: "accept", Help: "review the consumer's contract and vote for it", Needs: append([]string{"image"}, party.Ledger...), Run: p.Accept},
 		{Name: "approve", Help: "verify the proposed deployment and vote for it", Needs: append([]string{"image-policy"}, party.Ledger...), Run: p.approve},
 		{Name: "provide", Help: "publish the issuer, import the key, wrap and store the secrets", Needs: party.Resources(party.Ledger...), Run: p.provide},
-		{Name: "plan", Help: "look for what would keep the run from succeeding; after provide the database as well", Needs: party.Resources(append([]string{"image-policy"}, party.Ledger...)...), Run: p.plan},
+		{Name: "plan", Help: "look for what would keep the run from succeeding", Needs: party.Resources(append([]string{"image-policy"}, party.Ledger...)...), Run: p.plan},
 		{Name: "withdraw", Help: "withdraw the consent to execution", Needs: party.Ledger, Run: p.withdraw},
 		{Name: "logs", Help: "download the room's log and list the audit events", Needs: party.Ledger, Run: p.logs},
 	})

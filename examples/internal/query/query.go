@@ -5,10 +5,10 @@ package query
 import (
 	"context"
 	"errors"
-	"flag"
 	"os"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
+	"github.com/cleanroom-go/sdk/examples/internal/terminal"
 )
 
 // What the parties' document calls this program and what it uses.
@@ -18,8 +18,8 @@ const (
 
 // Run is the program; the zero value of o is right for a genuine room.
 func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err error) {
-	flags := flag.NewFlagSet(Application, flag.ContinueOnError)
-	flags.BoolVar(&o.Database.AllowTLSWeakerThanVerifyFull, "insecure-db-tls", o.Database.AllowTLSWeakerThanVerifyFull, "take the database's document at its word if it asks for less than verify-full")
+	flags := terminal.NewFlags(Application, "[flags], in a clean room")
+	flags.BoolVar(&o.Database.AllowTLSWeakerThanVerifyFull, "insecure-db-tls", o.Database.AllowTLSWeakerThanVerifyFull, "take the database's document at its word below verify-full")
 	part := flags.String("shard", "", "run as shard `i/n`, from 0/n; by default what an Indexed Job of Kubernetes says, or all")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -46,6 +46,7 @@ type Reporter struct {
 	out     io.Writer
 	json    bool
 	verbose bool
+	colours bool
 	wire    *wirelog.Log
 	record  *record.Recorder
 	before  int
@@ -81,6 +82,8 @@ type Options struct {
 	JSON bool
 	// Verbose adds the number of requests to each line.
 	Verbose bool
+	// Colours gives each party one.
+	Colours bool
 	// Wire counts the requests; nil means that they are not counted.
 	Wire *wirelog.Log
 	// Record gets each step; nil means that nobody records.
@@ -89,7 +92,7 @@ type Options struct {
 
 // New makes a reporter that writes to out.
 func New(out io.Writer, o Options) *Reporter {
-	r := &Reporter{out: out, json: o.JSON, verbose: o.Verbose, wire: o.Wire, record: o.Record}
+	r := &Reporter{out: out, json: o.JSON, verbose: o.Verbose, colours: o.Colours, wire: o.Wire, record: o.Record}
 	if r.wire != nil {
 		r.before, r.opened = r.wire.Count(), r.wire.Connections()
 	}
@@ -146,7 +149,11 @@ func (r *Reporter) print(s Step) {
 		name, r.party = s.Party, s.Party
 	}
 	// Other parties' names and texts come in here.
-	fmt.Fprintf(&b, "%-11s %s", name, check.Printable(s.Text))
+	column := fmt.Sprintf("%-11s", check.Printable(name))
+	if r.colours {
+		column = "\x1b[1;" + colour(name) + "m" + column + "\x1b[0m"
+	}
+	fmt.Fprintf(&b, "%s %s", column, check.Printable(s.Text))
 	if r.verbose && s.Requests > 0 {
 		fmt.Fprintf(&b, "  (%d %s", s.Requests, plural(s.Requests, "request"))
 		for _, host := range slices.Sorted(maps.Keys(s.Connections)) {
@@ -155,6 +162,21 @@ func (r *Reporter) print(s Step) {
 		b.WriteByte(')')
 	}
 	r.printf("%s\n", b.String())
+}
+
+// colour of a party's name, by the numbers that every terminal knows.
+func colour(party string) string {
+	switch party {
+	case Publisher:
+		return "33"
+	case Consumer:
+		return "35"
+	case Governance:
+		return "34"
+	case Room:
+		return "32"
+	}
+	return "39"
 }
 
 func plural(n int, word string) string {

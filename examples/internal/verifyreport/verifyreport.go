@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/cleanroom-go/sdk/examples/internal/party"
+	"github.com/cleanroom-go/sdk/examples/internal/terminal"
 	"github.com/cleanroom-go/sdk/skr"
 	"github.com/cleanroom-go/sdk/skr/snp"
 )
@@ -43,17 +44,18 @@ type arguments struct {
 	at         time.Time
 	validate   snp.ValidateOptions
 	minSVN     *uint64
+	json       bool
 }
 
 func parse(args []string, out io.Writer) (*arguments, error) {
 	a := &arguments{}
 	flags := flag.NewFlagSet("verifyreport", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // what is wrong is told once, by the error
-	flags.StringVar(&a.report, "report", "", "`file` of the report: 1184 bytes as they are, in hex or in base64; a certificate table may follow; required")
-	flags.StringVar(&a.context, "context", "", "`directory` with what a container group has: host-amd-cert-base64, reference-info-base64, security-policy-base64")
-	flags.StringVar(&a.certificates, "certificates", "", "`file` of the certificates: PEM, DER, THIM's JSON or its base64; else that of -context")
-	flags.StringVar(&a.endorsements, "endorsements", "", "`file` of the utility VM's endorsement: COSE_Sign1 or its base64; else that of -context")
-	flags.StringVar(&a.policy, "policy", "", "`file` of the security policy in base64, whose SHA-256 must be the host data; else that of -context, unless -host-data is given")
+	flags.StringVar(&a.report, "report", "", "`file` of the report, raw, hex or base64, perhaps with a table of certificates; required")
+	flags.StringVar(&a.context, "context", "", "`directory` of a container group's security context")
+	flags.StringVar(&a.certificates, "certificates", "", "`file` of certificates: PEM, DER, THIM's JSON or its base64")
+	flags.StringVar(&a.endorsements, "endorsements", "", "`file` of the utility VM's endorsement: COSE_Sign1 or its base64")
+	flags.StringVar(&a.policy, "policy", "", "`file` of the policy in base64, whose SHA-256 must be the host data; these three are else those of -context")
 	flags.StringVar(&a.runtimeData, "runtime-data", "", "`file` whose SHA-256 must be the report data, byte for byte")
 	flags.Func("report-data", "the 64 bytes of report data in `hex`, in place of -runtime-data", func(s string) (err error) {
 		a.reportData, err = fixed(s, 64)
@@ -64,12 +66,12 @@ func parse(args []string, out io.Writer) (*arguments, error) {
 		a.validate.HostData = append(a.validate.HostData, b)
 		return err
 	})
-	flags.Func("minimum-svn", "lowest security version of the utility VM, a `number`; makes its endorsement required", func(s string) error {
+	flags.Func("minimum-svn", "lowest `number` of the utility VM's version; needs its endorsement", func(s string) error {
 		n, err := strconv.ParseUint(s, 10, 64)
 		a.minSVN = &n
 		return err
 	})
-	flags.Func("minimum-tcb", "lowest TCB of a product line, `Line=hex`, as Milan=db18000000000004; may be repeated; other lines are then refused", func(s string) error {
+	flags.Func("minimum-tcb", "lowest TCB of a product line, `Line=hex`; may be repeated; other lines are refused", func(s string) error {
 		line, text, _ := strings.Cut(s, "=")
 		n, err := strconv.ParseUint(text, 16, 64)
 		if a.validate.MinTCB == nil {
@@ -78,16 +80,17 @@ func parse(args []string, out io.Writer) (*arguments, error) {
 		a.validate.MinTCB[line] = n
 		return err
 	})
-	flags.Func("time", "when AMD's certificates must be valid, a `time` as 2026-01-31T12:00:00Z; else now", func(s string) (err error) {
+	flags.Func("time", "`time` of validity, as 2026-01-31T12:00:00Z (default now)", func(s string) (err error) {
 		a.at, err = time.Parse(time.RFC3339, s)
 		return err
 	})
 	flags.BoolVar(&a.validate.AllowDebug, "allow-debug", false, "accept a guest whose memory the host can read")
-	flags.BoolVar(&a.validate.AllowMigration, "allow-migration", false, "accept a guest with which a migration agent may be associated")
+	flags.BoolVar(&a.validate.AllowMigration, "allow-migration", false, "accept a guest that a migration agent may move")
+	flags.BoolVar(&a.json, "json", false, "print the result as one JSON document")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		flags.SetOutput(out)
-		fmt.Fprintln(out, "verifyreport judges a captured SEV-SNP report offline. Exit codes: 0 accepted, 1 a file could not be read, 2 wrong use, 3 refused.")
-		flags.PrintDefaults()
+		fmt.Fprintln(out, "usage: verifyreport -report file [flags]\n\nJudges a captured SEV-SNP report offline.")
+		terminal.Flags(out, flags)
+		fmt.Fprintln(out, "exit codes: 0 accepted, 1 a file could not be read, 2 usage, 3 refused")
 		return nil, err
 	} else if err != nil {
 		return nil, usage(err.Error())
@@ -237,7 +240,7 @@ func Run(args []string, out io.Writer, opts *Options) error {
 	if opts != nil && opts.NewVerifier != nil {
 		newVerifier = opts.NewVerifier
 	}
-	p := &printer{out: out}
+	p := &printer{out: out, json: a.json}
 	result := a.verify(p, newVerifier(options), e)
 	a.validation(p, result, e)
 	return p.verdict()

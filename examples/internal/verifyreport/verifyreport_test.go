@@ -168,6 +168,32 @@ func TestGenuineReport(t *testing.T) {
 	}
 }
 
+// TestJSON: one document, and nothing else.
+func TestJSON(t *testing.T) {
+	c := newCapture(t)
+	args := []string{"-json", "-context", c.dir, "-report", filepath.Join(c.dir, "report.bin")}
+	for _, refused := range []bool{false, true} {
+		if refused {
+			args = append(args, "-host-data", strings.Repeat("00", 32))
+		}
+		code, out, problems := run(c.test(t), args...)
+		var result struct {
+			Accepted bool
+			Report   struct{ HostData string }
+			Checks   []struct {
+				ID     string
+				Passed bool
+			}
+		}
+		if err := json.Unmarshal([]byte(out), &result); err != nil || problems != "" || strings.Count(out, "\n") != 1 {
+			t.Fatalf("%v, %q\n%s", err, problems, out)
+		}
+		if result.Accepted == refused || (code == 3) != refused || len(result.Report.HostData) != 64 || len(result.Checks) < 20 {
+			t.Errorf("exit code %d: %+v", code, result)
+		}
+	}
+}
+
 func TestWrongUse(t *testing.T) {
 	c := newCapture(t)
 	report := filepath.Join(c.dir, "report.bin")

@@ -1,0 +1,2 @@
+// Package terminaltest gives tests a terminal of their own, on Linux.
+package terminaltest
