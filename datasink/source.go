@@ -31,16 +31,3 @@ func (s *source) read(p []byte) (int, error) {
 	}
 	return n, nil
 }
-
-// fill reads until p is full or the source ends.
-func (s *source) fill(p []byte) (int, error) {
-	n := 0
-	for n < len(p) {
-		got, err := s.read(p[n:])
-		n += got
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
-}
