@@ -163,7 +163,9 @@ func checkEnvironment(e Environment) error {
 		switch {
 		case !variableName.MatchString(v.Name):
 			return fmt.Errorf("%q is not a name of an environment variable", shorten(v.Name, 80))
-		case strings.HasPrefix(v.Name, reservedPrefix):
+		case strings.HasPrefix(v.Name, mountPrefix) && checkMountPath(v.Value) != nil:
+			return fmt.Errorf("the variable %s: %w", v.Name, checkMountPath(v.Value))
+		case strings.HasPrefix(v.Name, reservedPrefix) && !strings.HasPrefix(v.Name, mountPrefix):
 			return fmt.Errorf("the variable %s has a name that the room sets itself; names that begin with %s are reserved", v.Name, reservedPrefix)
 		case seen[v.Name]:
 			return fmt.Errorf("the variable %s is set twice", v.Name)

@@ -11,6 +11,11 @@ import (
 // SetExportTimeout shortens what leaving the room gives to the log.
 func SetExportTimeout(r *Room, d time.Duration) { r.exportTimeout = d }
 
+// SetMounts replaces what recognises a mount, and bounds the wait for one.
+func SetMounts(r *Room, mounted func(string) error, wait time.Duration) {
+	r.mounted, r.mountWait, r.mountPoll = mounted, wait, time.Microsecond
+}
+
 // KeepSink stores a sink as Output does at its end.
 func KeepSink(r *Room, name string, s *datasink.Sink) (*datasink.Sink, error) { return r.keep(name, s) }
 

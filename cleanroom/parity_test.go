@@ -194,7 +194,7 @@ func TestParity(t *testing.T) {
 	for c := range missing {
 		t.Errorf("%q is not in the table", c)
 	}
-	if scripts != 7 {
+	if scripts != 11 {
 		t.Errorf("%d steps of scripts", scripts)
 	}
 }

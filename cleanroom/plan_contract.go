@@ -75,7 +75,7 @@ func (p *planner) includes(subject string, document *Specification) {
 // contractData: a plan about another document proves nothing.
 func (p *planner) contractData(c *governance.Contract) {
 	subject := "contract " + shown(c.ID)
-	stored, err := ParseSpecification([]byte(c.Data))
+	stored, err := parseContract([]byte(c.Data))
 	if err != nil {
 		p.fail("ContractUnreadable", subject, check.Printable(shorten(err.Error(), 300)), "propose a document that this package wrote")
 		return

@@ -1,6 +1,7 @@
 package cleanroom
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,9 @@ import (
 // the members. The caller adds what only the parties know: the documents as
 // they were shared, what the secrets say, the federated credentials, and the
 // way to the vaults.
+//
+// The document may be of either generation that is read; one of [G1] must be
+// upgraded before it can be deployed, which Plan then says.
 //
 // A party is an active member with a tenant. Of the issuers only the caller's
 // own is told by the service.
@@ -33,7 +37,7 @@ func readPlan(ctx context.Context, ledger *governance.Client, contractID string)
 	if in.Contract, err = contract.Get(ctx); err != nil {
 		return in, err
 	}
-	if in.Specification, err = ParseSpecification([]byte(in.Contract.Data)); err != nil {
+	if in.Specification, err = parseContract([]byte(in.Contract.Data)); err != nil {
 		return in, err
 	}
 	if in.Policy, err = contract.CleanRoomPolicy(ctx); err != nil {
@@ -84,4 +88,22 @@ func readParties(ctx context.Context, ledger *governance.Client) (parties []Plan
 		parties = append(parties, party)
 	}
 	return parties, nil
+}
+
+// parseContract reads a document of either form. It is read strictly, so one
+// that has anything of the one form is refused as the other; what fits both
+// means the same in both.
+func parseContract(b []byte) (*Specification, error) {
+	s, err := ParseSpecification(b)
+	if err == nil {
+		return s, nil
+	}
+	old, oldErr := ParseSpecificationG1(b)
+	if oldErr == nil {
+		return old, nil
+	}
+	if bytes.Contains(b, []byte("applicationEndpoints")) { // the document means to be G1
+		return nil, oldErr
+	}
+	return nil, err
 }

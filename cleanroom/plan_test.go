@@ -244,7 +244,7 @@ func TestPlanWrinkles(t *testing.T) {
 		8: "the password is wrapped", 11: "dbsecret.Connector builds no text", 13: "ApplicationOptions has fields",
 		17: "dbsecret.Parse is strict", 18: "names of shell variables", 21: "DEKStore has one rule", 24: "datasink.Sink.Download returns what it wrote",
 		26: "governance.EventsOptions", 27: "governance.OIDCClient.Keys pins the service", 28: "governance.Client needs no local service",
-		31: "datasink.Writer.Commit", 32: "Room.Close reports", 33: "deleting the group is the deployer's",
+		31: "datasink.Writer.Commit", 32: "Room.Close reports", 33: "Provisioner.DeleteRoom",
 	}
 	seen := map[int]bool{22: true, 23: true, 25: true}
 	for _, c := range cases {

@@ -71,6 +71,10 @@ type RoomOptions struct {
 	// any case. Without a pin, whoever may write to a party's vault can put a
 	// value in that he knows.
 	RequirePins bool
+	// AnyDirectory takes any directory for a mount, for a room that is played at
+	// a desk. In a genuine one, what is written before the storage is mounted is
+	// lost.
+	AnyDirectory bool
 	// Database are the options of database connections; their TracingProvider
 	// is that of ClientOptions.
 	Database dbsecret.Options
@@ -146,6 +150,10 @@ type Room struct {
 	emptied     bool // keys are gone, and none may come
 	credentials map[roomIdentity]azcore.TokenCredential
 	outputs     map[string]*datasink.Sink
+	inputs      map[string]*os.Root
+
+	mounted              func(directory string) error // nil if something is
+	mountWait, mountPoll time.Duration
 }
 
 // Enter begins the program's stay: it attests the room to the governance
@@ -208,9 +216,16 @@ func enter(ctx context.Context, opts *RoomOptions) (_ *Room, err error) {
 		base:        context.WithoutCancel(ctx),
 		credentials: map[roomIdentity]azcore.TokenCredential{},
 		outputs:     map[string]*datasink.Sink{},
+		inputs:      map[string]*os.Root{},
+		mounted:     mountedDirectory,
+		mountWait:   maxMountWait,
+		mountPoll:   time.Second,
 
 		exportTimeout: exportTimeout,
 		sidecarWait:   maxSidecarWait,
+	}
+	if opts.AnyDirectory {
+		r.mounted = anyDirectory
 	}
 	if r.getenv == nil {
 		r.getenv = os.Getenv

@@ -84,7 +84,11 @@ func (r *Room) release() error {
 	for _, sink := range r.outputs {
 		errs = append(errs, sink.Close())
 	}
+	for _, root := range r.inputs {
+		errs = append(errs, root.Close())
+	}
 	clear(r.outputs)
+	clear(r.inputs)
 	clear(r.credentials)
 	r.mu.Unlock()
 	if r.closeGovernance != nil {

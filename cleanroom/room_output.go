@@ -14,6 +14,11 @@ import (
 // document pins the key and the vault holds another, that is a [*DeniedError]
 // by the check sink.dek-digest;
 // further calls return the same sink. [Room.Close] closes it.
+//
+// A sink of which the environment has no [SinkVariable], but a [MountVariable],
+// is mounted by the platform's sidecars: no key is unwrapped here, the mount
+// encrypts, and what [datasink.Mount] says holds. It is waited for, for at most
+// six minutes; a directory in which nothing is mounted is no sink.
 func (r *Room) Output(ctx context.Context, name string) (_ *datasink.Sink, err error) {
 	ctx, end := r.tracer.Start(ctx, "Output")
 	defer end(&err)
@@ -35,6 +40,11 @@ func (r *Room) output(ctx context.Context, name string) (*datasink.Sink, error) 
 	r.mu.Unlock()
 	if sink != nil {
 		return sink, nil
+	}
+	if directory, err := r.mountPath(name); err != nil {
+		return nil, err
+	} else if directory != "" && r.getenv(SinkVariable(name)) == "" {
+		return r.mountedOutput(ctx, name, directory)
 	}
 	env, err := r.sinkEnvironment(name)
 	if err != nil {

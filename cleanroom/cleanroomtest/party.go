@@ -101,3 +101,17 @@ func (e *Env) Deployed(party string) ([]string, error) {
 	}
 	return e.azure.Resources(p.SubscriptionID, p.ResourceGroup), nil
 }
+
+// EndContainer ends a container of a group that a party deployed, in which
+// nothing runs, as Azure would show it: with an exit code, or, if the detail has
+// the word Error, before it began. An empty container fails the group.
+func (e *Env) EndContainer(party, group, container string, code int, detail string) error {
+	p, err := e.Party(party)
+	if err != nil {
+		return err
+	}
+	if !e.azure.Exit(p.SubscriptionID, p.ResourceGroup, group, container, code, detail) {
+		return fmt.Errorf("cleanroomtest: the party %s has no container group %s", party, group)
+	}
+	return nil
+}

@@ -36,6 +36,7 @@ type group struct {
 	subscription, name, location string
 	resources                    map[string]*Resource
 	deployments                  map[string]*deployment
+	running                      map[string]*containerGroup
 }
 
 // New makes a server without resource groups.
@@ -47,7 +48,7 @@ func New(opts Options) *Server {
 func (s *Server) AddGroup(subscription, name, location string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.groups[groupKey(subscription, name)] = &group{subscription, name, location, map[string]*Resource{}, map[string]*deployment{}}
+	s.groups[groupKey(subscription, name)] = &group{subscription: subscription, name: name, location: location, resources: map[string]*Resource{}, deployments: map[string]*deployment{}}
 }
 
 func groupKey(subscription, name string) string {
@@ -75,6 +76,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, answer = err.status, map[string]any{"error": err.Details}
 	}
 	w.WriteHeader(status)
+	if status == http.StatusNoContent {
+		return
+	}
 	// A client that is gone has nobody to be told.
 	_ = json.NewEncoder(w).Encode(answer)
 }
@@ -99,6 +103,9 @@ func refuse(status int, code, message string) *Error {
 
 func (s *Server) handle(r *http.Request) (int, any, *Error) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if len(parts) == 8 && strings.EqualFold(strings.Join(parts[4:7], "/"), "providers/Microsoft.ContainerInstance/containerGroups") {
+		return s.handleGroup(r, parts)
+	}
 	if len(parts) != 8 || !strings.EqualFold(parts[0], "subscriptions") || !strings.EqualFold(parts[2], "resourcegroups") || !strings.EqualFold(strings.Join(parts[4:7], "/"), "providers/Microsoft.Resources/deployments") {
 		return 0, nil, refuse(http.StatusNotFound, "ResourceNotFound", "The resource "+r.URL.Path+" was not found.")
 	}
