@@ -86,7 +86,7 @@ func (s *Specification) mountable(m Mount) error {
 // checkMountPath wants a path that means the same to everybody.
 func checkMountPath(p string) error {
 	if !path.IsAbs(p) || path.Clean(p) != p || p == "/" || strings.ContainsAny(p, "\x00\n") {
-		return fmt.Errorf("%q is not the path of a directory below /, written without . and ..", shorten(p, 80))
+		return fmt.Errorf("%q is not the path of a directory below the root, or has the steps . or .. in it", shorten(p, 80))
 	}
 	return nil
 }

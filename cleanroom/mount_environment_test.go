@@ -35,9 +35,9 @@ func TestAnnounceMounts(t *testing.T) {
 		"mode Sealed": func(s *Specification) {
 			s.Datasinks[0].Protection.Configuration = EncodeConfiguration(map[string]string{"EncryptionMode": "Sealed", "KeyType": "KEK"})
 		},
-		"without . and ..": func(s *Specification) { s.Applications[0].Datasinks[0].Path = "/mnt/../etc" },
-		"below /":          func(s *Specification) { s.Applications[0].Datasinks[0].Path = "/" },
-		"datasource":       func(s *Specification) { s.Applications[0].Datasinks[0].Name = "nothing" },
+		"steps . or ..":  func(s *Specification) { s.Applications[0].Datasinks[0].Path = "/mnt/../etc" },
+		"below the root": func(s *Specification) { s.Applications[0].Datasinks[0].Path = "/" },
+		"datasource":     func(s *Specification) { s.Applications[0].Datasinks[0].Name = "nothing" },
 		"two of its mounts": func(s *Specification) {
 			s.Applications[0].Datasinks = append(s.Applications[0].Datasinks, s.Applications[0].Datasinks[0])
 		},

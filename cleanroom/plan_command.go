@@ -35,6 +35,7 @@ func (p *planner) commands() {
 				p.warn("CodeInEnvironment", at+".environmentVariables."+shown(v.Name), "it looks like a packed archive: the code is in the contract, and in the policy's text", "build an image with the code and pin it by its digest")
 			}
 		}
+		p.mounts(at, a)
 		script := strings.Join(a.Command, " ")
 		size += len(script)
 		if size > maxApplicationText {
@@ -57,5 +58,29 @@ func (p *planner) script(at string, command []string, script string) {
 	strict := strings.Contains(command[1], "e") || stopping.MatchString(script)
 	if steps := strings.TrimRight(command[2], "; \n"); !strict && strings.ContainsAny(steps, ";\n") {
 		p.warn("CommandIgnoresFailures", at, "the shell goes on after a step that failed, and the room ends as if all were well", "begin the script with set -euo pipefail")
+	}
+}
+
+// mounts: what the program is told must be where the platform mounts it.
+func (p *planner) mounts(at string, a *Application) {
+	mounts, err := p.spec.mountsOf(a)
+	if err != nil {
+		return // a finding of the document's
+	}
+	paths := map[string]string{}
+	for _, m := range mounts {
+		paths[MountVariable(m.Name)] = m.Path
+	}
+	for _, v := range a.EnvironmentVariables {
+		if path := paths[v.Name]; strings.HasPrefix(v.Name, mountPrefix) && path != v.Value {
+			p.fail("MountVariableDiffers", at+".environmentVariables."+shown(v.Name), fmt.Sprintf("the program is told %s, but the mount is at %s", shown(v.Value), shown(path)), "call Specification.AnnounceMounts after the mounts are final, and propose the result")
+		}
+	}
+	for _, m := range mounts {
+		if point, err := p.spec.Sink(m.Name); err == nil && p.in.Sidecars {
+			if mode, err := point.Mode(); err == nil && mode == "Sealed" {
+				p.fail("MountSealed", at+".datasinks."+shown(m.Name), "its mode Sealed is one that no mount knows", "set the mode CPK or CSE, or run the room without the sidecars")
+			}
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 // document has the issues of the document itself, and what of it nobody uses.
 func (p *planner) document() {
+	p.generation()
 	issues, _ := p.spec.Validate(nil) // the error repeats the issues; limits are a proof of their own
 	for _, i := range issues {
 		p.add(i.Severity, i.ID, i.Path, i.Message, i.Remedy)
@@ -22,7 +23,8 @@ func (p *planner) document() {
 	used := map[string]bool{}
 	for i := range p.spec.Applications {
 		a := &p.spec.Applications[i]
-		for _, m := range slices.Concat(a.Datasources, a.Datasinks) {
+		mounts, _ := p.spec.mountsOf(a) // those that cannot be read are issues above
+		for _, m := range mounts {
 			used[m.Name] = true
 		}
 	}
@@ -193,4 +195,18 @@ func (p *planner) acceptedHosts() []string {
 		}
 	}
 	return hosts
+}
+
+// generation: rooms of the second generation still run with its own tools, but
+// nothing here deploys them.
+func (p *planner) generation() {
+	if p.spec.Generation != G1 {
+		return
+	}
+	const message, remedy = "it is of the form G1, which the current tools do not read", "propose what Specification.Upgrade makes of it"
+	if p.in.Sidecars {
+		p.unproven("GenerationOld", "document", message, remedy)
+		return
+	}
+	p.fail("GenerationOld", "document", message, remedy)
 }

@@ -341,6 +341,61 @@ func TestPlanFinds(t *testing.T) {
 		{"unreachable behind sidecars", func(_ *testing.T, in *PlanInput) {
 			in.Sidecars, in.Secrets[0].Database.IP = true, "203.0.113.11"
 		}, []string{"DatabaseUnreachable"}, "error DatabaseUnreachable"},
+		{"a mount that moved", agreeOn(func(_, c *Specification) {
+			must(t, c.AnnounceMounts(c.Applications[0].Name))
+			c.Applications[0].Datasinks[0].Path = "/mnt/elsewhere"
+		}), []string{"MountVariableDiffers"}, "AnnounceMounts"},
+		{"a mount of nothing", agreeOn(func(_, c *Specification) {
+			c.Applications[0].EnvironmentVariables[0] = EnvVar{MountVariable("other"), "/mnt/other"}
+		}), []string{"MountVariableDiffers"}, "at nothing"},
 		{"no application", agreeOn(func(_, c *Specification) { c.Applications = []Application{} }), []string{"ApplicationMissing", "AccessPointUnused", "TemplateNotAccepted", "SecretUnused"}, "nothing"},
 	})
+}
+
+// TestPlanMountSealed: only a room without sidecars can seal by itself.
+func TestPlanMountSealed(t *testing.T) {
+	in := planInput(t)
+	agreeOn(func(_, c *Specification) {
+		c.Datasinks[0].Protection.Configuration = EncodeConfiguration(map[string]string{"EncryptionMode": "Sealed", "KeyType": "KEK"})
+	})(t, &in)
+	for _, sidecars := range []bool{false, true} {
+		in.Sidecars = sidecars
+		findings, _ := Plan(t.Context(), in) // its error has the same findings
+		if got := slices.Contains(ids(findings, SeverityError), "MountSealed"); got != sidecars {
+			t.Errorf("sidecars %v: %v", sidecars, findings)
+		}
+	}
+}
+
+// TestPlanGenerations: the document of a contract may be of either generation.
+func TestPlanGenerations(t *testing.T) {
+	g1, err := Merge(consumerG1(t), publisherG1(t))
+	must(t, err)
+	g2 := planInput(t).Specification
+	for _, want := range []*Specification{g1, g2} {
+		text, err := want.Encode()
+		must(t, err)
+		got, err := parseContract(text)
+		must(t, err)
+		if got.Generation != want.Generation {
+			t.Errorf("%s was read as %s", want.Generation, got.Generation)
+		}
+		for _, sidecars := range []bool{false, true} {
+			findings, _ := Plan(t.Context(), PlanInput{Specification: got, Contract: &governance.Contract{ID: "c", State: governance.ContractAccepted, Data: string(text)}, Sidecars: sidecars})
+			old := slices.Contains(ids(findings, SeverityError), "GenerationOld")
+			open := slices.Contains(ids(findings, SeverityUnproven), "GenerationOld")
+			if isG1 := want.Generation == G1; old != (isG1 && !sidecars) || open != (isG1 && sidecars) || slices.Contains(ids(findings, SeverityError), "ContractDiffers") {
+				t.Errorf("%s: %v", want.Generation, findings)
+			}
+		}
+	}
+	for text, say := range map[string]string{
+		"applicationEndpoints: []\nidentitie: []\n": "identitie",
+		"identities: []\nspecificaton: {}\n":        "specificaton",
+		"":                                          "empty",
+	} {
+		if _, err := parseContract([]byte(text)); err == nil || !strings.Contains(err.Error(), say) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }

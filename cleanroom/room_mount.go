@@ -77,7 +77,7 @@ func (r *Room) mountPath(name string) (string, error) {
 	}
 	// The platform's paths are those of Linux; at a desk they are the system's.
 	if !filepath.IsAbs(value) || filepath.Clean(value) != value {
-		return "", fmt.Errorf("%s: %q is not an absolute path written without . and ..", variable, shorten(value, 80))
+		return "", fmt.Errorf("%s: %q is not an absolute path, or has the steps . or .. in it", variable, shorten(value, 80))
 	}
 	return value, nil
 }
