@@ -46,6 +46,9 @@ type Options struct {
 	// TracingProvider makes a span, dbsecret.Connect, for each connection; the
 	// zero value makes none.
 	TracingProvider tracing.Provider
+	// Open opens a connection with another driver than lib/pq: see [Login]. Nil
+	// means lib/pq.
+	Open func(ctx context.Context, login Login) (driver.Conn, error)
 }
 
 // Connector opens connections to the document's database with lib/pq. It is
@@ -62,6 +65,7 @@ type Connector struct {
 	doc      Document
 	tls      *tls.Config // nil: sslMode "disable"
 	dialer   Dialer
+	openWith func(context.Context, Login) (driver.Conn, error) // nil: lib/pq
 	password *passwordSource
 	tracer   trace.Tracer
 }
@@ -113,7 +117,7 @@ func NewConnector(doc *Document, unwrap skr.Unwrapper, opts *Options) (*Connecto
 	if err != nil {
 		return nil, fmt.Errorf("dbsecret: new connector: %w", err)
 	}
-	c := &Connector{doc: d, tls: config, dialer: opts.Dialer, password: newPasswordSource(unwrap, d.Password), tracer: trace.New(opts.TracingProvider, "dbsecret")}
+	c := &Connector{doc: d, tls: config, dialer: opts.Dialer, openWith: opts.Open, password: newPasswordSource(unwrap, d.Password), tracer: trace.New(opts.TracingProvider, "dbsecret")}
 	if c.dialer == nil {
 		c.dialer = &net.Dialer{}
 	}
@@ -156,14 +160,25 @@ var driverDebugs = os.Getenv("PQGO_DEBUG") == "1"
 func (c *Connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
 	ctx, end := c.tracer.Start(ctx, "Connect")
 	defer end(&err)
-	conn, err := c.connect(ctx)
+	open := c.open
+	if c.openWith != nil {
+		open = c.openOther
+	}
+	return c.connectWith(ctx, open)
+}
+
+// opener makes one attempt with one password.
+type opener func(ctx context.Context, password string) (driver.Conn, error)
+
+func (c *Connector) connectWith(ctx context.Context, open opener) (driver.Conn, error) {
+	conn, err := c.connect(ctx, open)
 	if err != nil {
 		return nil, fmt.Errorf("dbsecret: connect to %s: %w", c.target(), err)
 	}
 	return conn, nil
 }
 
-func (c *Connector) connect(ctx context.Context) (driver.Conn, error) {
+func (c *Connector) connect(ctx context.Context, open opener) (driver.Conn, error) {
 	if driverDebugs || os.Getenv("PQGO_DEBUG") == "1" {
 		return nil, errors.New("the environment variable PQGO_DEBUG makes the driver print passwords; unset it")
 	}
@@ -172,7 +187,7 @@ func (c *Connector) connect(ctx context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	defer clear(p.plain)
-	conn, err := c.login(ctx, p.plain)
+	conn, err := c.login(ctx, open, p.plain)
 	if !refusesPassword(err) || !p.kept {
 		return conn, err
 	}
@@ -184,15 +199,15 @@ func (c *Connector) connect(ctx context.Context) (driver.Conn, error) {
 	if bytes.Equal(fresh.plain, p.plain) {
 		return nil, err
 	}
-	return c.login(ctx, fresh.plain)
+	return c.login(ctx, open, fresh.plain)
 }
 
 // login tries the spellings of one password.
-func (c *Connector) login(ctx context.Context, plain []byte) (driver.Conn, error) {
+func (c *Connector) login(ctx context.Context, open opener, plain []byte) (driver.Conn, error) {
 	var conn driver.Conn
 	var err error
 	for _, spelling := range spellings(string(plain)) {
-		conn, err = c.open(ctx, spelling)
+		conn, err = open(ctx, spelling)
 		if !refusesPassword(err) {
 			break
 		}

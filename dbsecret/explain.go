@@ -7,16 +7,14 @@ import (
 	"io"
 	"net"
 
-	"github.com/lib/pq"
-
 	"github.com/cleanroom-go/sdk/internal/check"
 )
 
 // refusesPassword reports a failed login: SQLSTATE 28P01 (wrong password) or
 // 28000 (no such login).
 func refusesPassword(err error) bool {
-	var pe *pq.Error
-	return errors.As(err, &pe) && (pe.Code == "28P01" || pe.Code == "28000")
+	code := sqlState(err)
+	return code == "28P01" || code == "28000"
 }
 
 // explainConnect adds what to do about what people meet when they connect.
@@ -25,7 +23,6 @@ func explainConnect(err error) error {
 		name    x509.HostnameError
 		unknown x509.UnknownAuthorityError
 		invalid x509.CertificateInvalidError
-		pe      *pq.Error
 		lookup  *net.DNSError
 		network *net.OpError
 	)
@@ -38,8 +35,8 @@ func explainConnect(err error) error {
 		remedy = "the root that signs the server's certificate is not among those given (sslRootCert), or, where none is given, not among the system's"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		remedy = "renew the server's certificate, and compare the clocks"
-	case errors.As(err, &pe):
-		remedy = connectRemedies[string(pe.Code)]
+	case sqlState(err) != "":
+		remedy = connectRemedies[sqlState(err)]
 	case errors.As(err, &lookup):
 		remedy = "check the host (dbEndpoint), or give its address too (dbIP): a room may have no name resolution"
 	case errors.As(err, &network) && network.Op == "dial":
@@ -55,12 +52,12 @@ func explainConnect(err error) error {
 
 // explainQuery does the same for a query on an open connection.
 func explainQuery(err error) error {
-	var pe *pq.Error
 	err = inOneLine(err)
-	if !errors.As(err, &pe) || queryRemedies[string(pe.Code)] == "" {
+	remedy := queryRemedies[sqlState(err)]
+	if remedy == "" {
 		return err
 	}
-	return fmt.Errorf("%w; %s", err, queryRemedies[string(pe.Code)])
+	return fmt.Errorf("%w; %s", err, remedy)
 }
 
 // remedyNetwork is for whoever meets no server at all.
@@ -73,7 +70,7 @@ func (e serverText) Error() string { return check.Printable(e.err.Error()) }
 func (e serverText) Unwrap() error { return e.err }
 
 func inOneLine(err error) error {
-	if pe := (*pq.Error)(nil); errors.As(err, &pe) {
+	if of := (interface{ SQLState() string })(nil); errors.As(err, &of) { // also one without a code
 		return serverText{err}
 	}
 	return err

@@ -24,10 +24,13 @@ type LoggedIn struct {
 	session *session
 }
 
-// LogIn opens a connection as Connect does, with the same checks and errors, and
-// hands over what is below the driver. Whoever gets it closes it.
-func (c *Connector) LogIn(ctx context.Context) (*LoggedIn, error) {
-	conn, err := c.Connect(ctx)
+// LogIn opens a connection as Connect does without [Options] Open, with the same
+// checks and errors, and hands over what is below the driver. Whoever gets it
+// closes it.
+func (c *Connector) LogIn(ctx context.Context) (_ *LoggedIn, err error) {
+	ctx, end := c.tracer.Start(ctx, "Connect")
+	defer end(&err)
+	conn, err := c.connectWith(ctx, c.open)
 	if err != nil {
 		return nil, err
 	}
