@@ -431,10 +431,11 @@ func TestControlWaits(t *testing.T) {
 
 // TestControlContext: a room that hangs costs the caller's time and no more.
 func TestControlContext(t *testing.T) {
-	arrived := make(chan struct{}, 8)
-	url, pem := answering(t, func(_ http.ResponseWriter, r *http.Request) {
+	arrived, ended := make(chan struct{}, 8), make(chan struct{})
+	defer close(ended)
+	url, pem := answering(t, func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
-		<-r.Context().Done()
+		<-ended
 	})
 	client, err := cleanroom.NewControl(url, pem, nil)
 	if err != nil {
