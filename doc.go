@@ -33,6 +33,11 @@
 // Package record keeps who called whom, what was voted for and what was checked,
 // without secrets, and draws it as a page.
 //
+// The module telemetry leads the spans of all of them to OpenTelemetry.
+//
 // Package cleanroom/cleanroomtest runs all of Azure's side on loopback, with
 // the real protocols, for the tests of those who use this module.
+//
+// Coming from az cleanroom, read docs/MIGRATION.md; refused, read
+// docs/TROUBLESHOOTING.md.
 package sdk

@@ -25,7 +25,8 @@ type DatasinkOptions struct {
 	// DEKStore is the name of that vault in the party's own list; zero means
 	// the first label of its host.
 	DEKStore string
-	// Mode is CPK (zero), CSE or SSE. With SSE there is no data key.
+	// Mode is CPK (zero), CSE, SSE or, of sinks that programs with this SDK write
+	// and read, Sealed. With SSE there is no data key.
 	Mode string
 	// DEKDigest pins the data key by the SHA-256 of its 32 bytes, which is
 	// [datasink.DEK.Digest]: whoever may write secrets of the vault could

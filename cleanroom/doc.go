@@ -18,25 +18,28 @@
 //
 // # Reading and writing
 //
-// Documents are YAML of generation G2; [ParseSpecificationG1] reads the earlier
-// one, [ImportSpecificationG0] makes one of it out of a document of the first
-// releases, and [Specification.Upgrade] brings it up. [ParseSpecification] is strict: an
-// unknown key, a repeated one, a wrong kind of value or a wrong word of an
-// enumeration is a [Problem] with line, column and the nearest known name.
-// The order of maps is kept, for it reaches the enforcement policy of the
-// deployment. [Specification.WriteFile] sorts the keys, writes every field,
-// and replaces the file atomically.
+// Documents are YAML of generation G2, of release 8.0.0. [ParseSpecificationG1]
+// reads those of the generation before, G1, [ImportSpecificationG0] makes a
+// document of G1 out of one of the first releases, and [Specification.Upgrade]
+// makes G2 of G1. [ParseSpecification] is strict: an unknown key, a repeated
+// one, a wrong kind of value or a wrong word of an enumeration is a [Problem]
+// with line, column and the nearest known name. The order of maps is kept, for
+// it reaches the enforcement policy of the deployment.
+// [Specification.WriteFile] sorts the keys, writes every field, and replaces
+// the file atomically.
 //
 // # From a contract to a room
 //
 // [Generate] makes a deployment template and an enforcement policy from an
 // accepted document; [VerifyProposals] makes them again and compares, before a
-// party votes for what another one proposed. [ReleasePolicyFor] and [Keys] bind
+// party votes for what another one proposed. [GenerateSidecars] makes a room
+// that has the platform's sidecars. [ReleasePolicyFor] and [Keys] bind
 // key-encryption keys to the policy that was accepted, and wrap data keys and
 // secrets under them. Data keys lie in a [DEKStore] of the party. [Plan] then
 // looks, with what a party can see and read, for all that would keep the run
 // from succeeding. A [Provisioner] deploys what a party needs in Azure
-// ([Provision]), and the room.
+// ([Provision]) and the room, and waits for its end; a [Control] starts and
+// watches the applications of a room with the platform's launcher.
 //
 // In the room, [Enter] reads what the template put into the environment, and
 // fails unless every party consents to the execution. [Room.OpenDB] and
@@ -45,9 +48,12 @@
 //
 // # Errors
 //
-// A refusal by a service or by a check is a [DeniedError]: which check, wanted,
-// got, what to do. Messages begin with "cleanroom:". [DocumentError] lists what is wrong with
-// a text, [MergeConflictError] what two documents say differently,
-// [ValidationError] what keeps a document from being used, and [PlanError] what
-// keeps a run from succeeding.
+// A refusal by a service or by a check is a [*DeniedError]: which check,
+// wanted, got, what to do. Messages begin with "cleanroom:". A [*DocumentError]
+// lists what is wrong with a text, a [*MergeConflictError] what two documents
+// say differently, a [*ValidationError] what keeps a document from being used,
+// and a [*PlanError] what keeps a run from succeeding. A [*KEKPolicyError] is a
+// key that exists and must not be used, a [*DeployError] a refusal of Azure, a
+// [*ControlError] one of the room's launcher, and an [*ExitError] a program
+// that failed. What each id means is in docs/TROUBLESHOOTING.md of the module.
 package cleanroom

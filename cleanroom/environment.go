@@ -58,7 +58,7 @@ type SinkEnvironment struct {
 	Name string
 	// ContainerURL is https://ACCOUNT.blob.core.windows.net/CONTAINER.
 	ContainerURL string
-	// Mode is CPK, CSE or SSE.
+	// Mode is CPK, CSE, Sealed or SSE.
 	Mode string
 	// ClientID and TenantID name the identity that may use the container.
 	ClientID, TenantID string

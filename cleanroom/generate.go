@@ -48,8 +48,8 @@ type Deployment struct {
 // writes to its sinks itself; what it needs for that is in its environment:
 // its own variables, [GovernanceVariable], and a variable of [SinkVariable]
 // for each of its datasinks and, if the log is collected, for the sink
-// application-telemetry. Those are blob containers in mode CPK or SSE: CSE, and
-// every other kind of store, is what the sidecars mount.
+// application-telemetry. Those are blob containers in mode Sealed, CPK or SSE:
+// CSE, and every other kind of store, is what the sidecars mount.
 //
 // # The network is not filtered
 //

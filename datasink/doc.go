@@ -52,9 +52,9 @@
 // read; across programs the specification document says the mode.
 //
 // A [DEK] never shows in text. A sink holds a copy, which [Sink.Close] clears;
-// the base64 form that each request carries cannot be
-// cleared. Bodies are the data itself, so they are not logged even if the
-// client options say so.
+// the base64 form that each request of mode CPK carries cannot be cleared.
+// Bodies are the data itself, so they are not logged even if the client options
+// say so.
 //
 // # What the service can do
 //
@@ -71,8 +71,8 @@
 // and the blob and often a remedy; errors.As reaches the *azcore.ResponseError
 // of the service. Callers branch on [ErrConflict], [ErrExist], [ErrChanged],
 // [ErrKey], [ErrDamaged], [ErrName], [ErrUncertain] and [fs.ErrNotExist]. A
-// commit whose answer was lost is recognised by a random id in the blob's metadata and
-// counts as the success that it is.
+// commit whose answer was lost is recognised by a random id in the blob's
+// metadata and counts as the success that it is.
 //
 // # Compatibility
 //

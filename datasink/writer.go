@@ -143,8 +143,9 @@ var (
 	_ io.ReaderFrom  = (*Writer)(nil)
 )
 
-// Write puts p into the current block, encrypted if the sink's mode says so,
-// and stages full blocks.
+// Write puts p into the current block and stages full blocks. Mode CSE encrypts
+// before that; in mode Sealed each block is encrypted by the worker that sends
+// it.
 func (w *Writer) Write(p []byte) (int, error) {
 	if err := w.stage.check(); err != nil {
 		return 0, err

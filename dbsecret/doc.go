@@ -4,7 +4,8 @@
 // The publisher of a database tells the clean room about it in a small JSON
 // document, which is stored as a secret of the contract: where the database is,
 // how its certificate is verified, and where the password is wrapped. The
-// publisher makes it with [Document.Encode]. In the room,
+// publisher makes it with [Document.Encode]; a [Deployment] is a database to
+// try it with. In the room,
 //
 //	connector, err := dbsecret.Resolve(ctx, governance, unwrapper, secretID, nil)
 //	if err != nil {
@@ -16,7 +17,9 @@
 //
 // reads the document, and with the first query unwraps the password, connects
 // and writes the rows. [Connector] is a [database/sql/driver.Connector]: all
-// that database/sql offers works on it.
+// that database/sql offers works on it. A [Shard] divides the rows among
+// several programs. The modules dbsecret/pgcopy and dbsecret/parquetrows write
+// PostgreSQL's own CSV or text, and Parquet.
 //
 // # What is verified
 //
@@ -24,9 +27,9 @@
 // the name in it, also when the document gives an address to connect to. A
 // document without roots means the system's, and then whatever configures those
 // has a say: on Unix the variables SSL_CERT_FILE and SSL_CERT_DIR. Put the root
-// into the document, and nothing in the environment has. A document may ask for
-// less ("sslMode"), and is refused unless the program in the room permits that
-// too.
+// into the document, and nothing in the environment has one. A document may ask
+// for less ("sslMode"), and is refused unless the program in the room permits
+// that too.
 //
 // No PG* variable, service file, password file or client certificate in the home
 // directory is read. The one variable that makes lib/pq print passwords,

@@ -52,14 +52,16 @@
 //
 // A write returns when its transaction is committed, so that other members can
 // build on it; [ClientOptions.EarlyReturn] leaves the waiting to the caller.
-// Only 408, 429, 502, 503, 504 and broken connections are tried again, each time
-// with every node that was given until one has an answer about the request: a
-// service that asks to come again for some 13 seconds, which outlast an election,
-// a broken connection five times in all. Retry-After is heeded up to a minute. Repetitions are the
-// same bytes, and the refusal of a repetition whose first copy did its work
-// counts as the success that it is. The service refuses no repeated event, and
-// a room cannot read what it has: [ContractClient.Events] leaves the repetition
-// out. What a [SidecarRoom] repeats the sidecar signs anew, and is there twice.
+// Only 408, 429, 502, 503, 504 and broken connections are tried again, each
+// time with every node that was given until one has an answer about the
+// request. A service that asks to come again is asked for some 13 seconds,
+// longer than an election takes; a broken connection is tried five times in
+// all. Retry-After is heeded up to a minute. Repetitions are the same bytes,
+// and the refusal of a repetition whose first copy did its work counts as the
+// success that it is. The service refuses no repeated event, and a room cannot
+// read which it has; [ContractClient.Events] leaves the repetition out. An
+// event that a [SidecarRoom] sends again is signed anew by the sidecar, and is
+// there twice.
 //
 // # Errors
 //
@@ -67,12 +69,14 @@
 // remedy if the code is known. A [*DeniedError] lists what was wanted and what
 // was got: votes that are missing, evidence that does not match, consent that
 // is withheld, a proposal that is not what it seems. Callers also branch on
-// [ErrContractModified], [ErrTransactionLost] and [ErrNotCommitted]. The end of
-// a context is wrapped wherever it is the cause.
+// [ErrContractModified], [ErrDocumentModified], [ErrTransactionLost] and
+// [ErrNotCommitted]. The end of a context is wrapped wherever it is the cause.
+// What each code and check means is in docs/TROUBLESHOOTING.md of the module.
 //
 // # Compatibility
 //
 // Release 8.0.0 of CGS and api-version 2024-07-01 of CCF's governance interface.
-// Earlier releases are not supported: they have other paths and member data, ids
-// of secrets with a colon, and another binding of a room's key to its evidence. Actions without a constructor can be written as an [Action].
+// Earlier releases are not supported: they have other paths and member data,
+// ids of secrets with a colon, and another binding of a room's key to its
+// evidence. Actions without a constructor can be written as an [Action].
 package governance

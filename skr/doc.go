@@ -43,9 +43,10 @@
 //
 // Where the platform's sidecars run, a [SidecarClient] is an [Attester], and
 // [NewSidecarReleaser] has it release keys too; [NewSidecarCredential] is the
-// credential of an identity behind the identity sidecar. They are spoken to on
-// literal loopback addresses only. Prefer the sidecar as an attester: then the
-// vault's signed answer is verified here as well. [SecretsSidecar] is a fallback.
+// credential of an identity behind the identity sidecar. Sidecars are spoken to
+// on literal loopback addresses only. Prefer the sidecar as an attester: then
+// the vault's signed answer is verified here as well. [SecretsSidecar] is a
+// fallback.
 //
 // # Errors
 //
