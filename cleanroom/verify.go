@@ -68,11 +68,26 @@ func verifyTemplate(want *Deployment, got *Template, contractID string) []Check 
 			ID:     "template.policy",
 			Want:   fmt.Sprintf("line %d: %s", line, a),
 			Got:    b,
-			Remedy: "the policy in the template is not that of the contract; " + voteNo,
+			Remedy: "the policy in the template is not that of the contract" + policyChanges(want.Policy, got.policy) + "; " + voteNo,
 			Err:    check.ErrMismatch,
 		}
 	}
 	return append(checks, policy, recomputed("template.recomputed", "the template of the contract", withoutPolicy(expected.tree), withoutPolicy(got.tree)))
+}
+
+// policyChanges names the first of the differences of two policies, if they can
+// be read.
+func policyChanges(want, got []byte) string {
+	changes, err := DiffPolicies(want, got)
+	switch {
+	case err != nil:
+		return ""
+	case len(changes) == 0:
+		return " to the letter: comments or layout differ, and the platform measures them"
+	case len(changes) == 1:
+		return ", which differs in " + changes[0].String()
+	}
+	return fmt.Sprintf(", which differs in %s, and in %d more", changes[0], len(changes)-1)
 }
 
 // recomputed compares what is proposed, value by value, with what the contract
