@@ -15,8 +15,7 @@ import (
 // secrets, a storage account for data, one whose static website publishes the
 // token issuer, and a managed identity for the room. It is rendered as two
 // templates, since the second needs what the first gives; both can be deployed
-// again and again. A Managed HSM is not among them: it has to be activated by
-// its administrators, and its roles are its own.
+// again and again.
 type Provision struct {
 	// Prefix begins the names: UniqueString of the resource group is what the
 	// scripts take. 3 to 18 lower case letters and digits, a letter first.
@@ -29,6 +28,15 @@ type Provision struct {
 	OperatorID, OperatorType string
 	// Location is the region; zero means that of the resource group.
 	Location string
+	// ManagedHSM declares a Managed HSM for the keys; the vault then has the
+	// wrapped secrets alone, which an HSM cannot hold. The operator becomes its
+	// administrator. Two things no template reaches, and they stay the
+	// operator's. Until three to ten persons' public keys are registered and the
+	// security domain is downloaded (az keyvault security-domain download), the
+	// HSM serves no key. And its roles are its own: give the operator Managed HSM
+	// Crypto User and the room's identity Managed HSM Crypto Service Release User,
+	// at /keys. An HSM costs by the hour, whether it is used or not.
+	ManagedHSM bool
 }
 
 // ProvisionAccess is what the second template needs besides.
@@ -43,6 +51,7 @@ type ProvisionAccess struct {
 
 // Names of the resources.
 func (p Provision) vault() string    { return p.Prefix + "kv" }
+func (p Provision) hsm() string      { return p.Prefix + "hsm" }
 func (p Provision) data() string     { return p.Prefix + "sa" }
 func (p Provision) website() string  { return p.Prefix + "oidcsa" }
 func (p Provision) identity() string { return p.Prefix + "-mi" }
@@ -50,6 +59,7 @@ func (p Provision) identity() string { return p.Prefix + "-mi" }
 // Types and api-versions of what is deployed.
 const (
 	armVault      = "Microsoft.KeyVault/vaults"
+	armHSM        = "Microsoft.KeyVault/managedHSMs"
 	armStorage    = "Microsoft.Storage/storageAccounts"
 	armIdentity   = "Microsoft.ManagedIdentity/userAssignedIdentities"
 	armFederation = armIdentity + "/federatedIdentityCredentials"
@@ -101,8 +111,8 @@ type armObject struct {
 }
 
 // ResourcesTemplate declares the vault, the storage accounts and the identity.
-// Its outputs are vaultUrl, storageUrl, webStorageUrl, webUrl, clientId and
-// principalId. Soft delete keeps a vault's name for 90 days. The static website
+// Its outputs are vaultUrl, storageUrl, webStorageUrl, webUrl, clientId,
+// principalId and, with an HSM, hsmUrl. Soft delete keeps a vault's name for 90 days. The static website
 // has to be enabled besides, once: that is a property of the account's data,
 // which no template reaches.
 func (p Provision) ResourcesTemplate() (json.RawMessage, error) {
@@ -123,25 +133,41 @@ func (p Provision) ResourcesTemplate() (json.RawMessage, error) {
 			},
 		}
 	}
-	return encodeTemplate([]armObject{
+	sku := "premium"
+	if p.ManagedHSM {
+		sku = "standard" // it releases no keys
+	}
+	resources := []armObject{
 		{
 			Type: armVault, APIVersion: armVaultVersion, Name: p.vault(), Location: location,
 			Properties: map[string]any{
-				"tenantId": p.TenantID, "sku": map[string]any{"family": "A", "name": "premium"},
+				"tenantId": p.TenantID, "sku": map[string]any{"family": "A", "name": sku},
 				"enableRbacAuthorization": true, "enableSoftDelete": true, "softDeleteRetentionInDays": 90, "enablePurgeProtection": true,
 			},
 		},
 		account(p.data()),
 		account(p.website()),
 		{Type: armIdentity, APIVersion: armIdentityVersion, Name: p.identity(), Location: location, Properties: map[string]any{}},
-	}, map[string]string{
+	}
+	outputs := map[string]string{
 		"vaultUrl":      reference(armVault, p.vault(), armVaultVersion, "vaultUri"),
 		"storageUrl":    reference(armStorage, p.data(), armStorageVersion, "primaryEndpoints.blob"),
 		"webStorageUrl": reference(armStorage, p.website(), armStorageVersion, "primaryEndpoints.blob"),
 		"webUrl":        reference(armStorage, p.website(), armStorageVersion, "primaryEndpoints.web"),
 		"clientId":      reference(armIdentity, p.identity(), armIdentityVersion, "clientId"),
 		"principalId":   reference(armIdentity, p.identity(), armIdentityVersion, "principalId"),
-	})
+	}
+	if p.ManagedHSM {
+		resources = append(resources, armObject{
+			Type: armHSM, APIVersion: armVaultVersion, Name: p.hsm(), Location: location, SKU: map[string]any{"family": "B", "name": "Standard_B1"},
+			Properties: map[string]any{
+				"tenantId": p.TenantID, "initialAdminObjectIds": []string{p.OperatorID},
+				"enableSoftDelete": true, "softDeleteRetentionInDays": 90, "enablePurgeProtection": true,
+			},
+		})
+		outputs["hsmUrl"] = reference(armHSM, p.hsm(), armVaultVersion, "hsmUri")
+	}
+	return encodeTemplate(resources, outputs)
 }
 
 // AccessTemplate declares who may what: the operator imports keys, sets secrets
@@ -169,19 +195,24 @@ func (p Provision) AccessTemplate(a ProvisionAccess) (json.RawMessage, error) {
 		kind = "User"
 	}
 	const room = "ServicePrincipal"
-	list := []armObject{
-		roleAssignment(armVault, p.vault(), roleCryptoOfficer, p.OperatorID, kind),
+	var list []armObject
+	if !p.ManagedHSM { // whose roles for keys are not Resource Manager's
+		list = append(list,
+			roleAssignment(armVault, p.vault(), roleCryptoOfficer, p.OperatorID, kind),
+			roleAssignment(armVault, p.vault(), roleReleaseUser, a.PrincipalID, room),
+		)
+	}
+	list = append(list,
 		roleAssignment(armVault, p.vault(), roleSecretsOfficer, p.OperatorID, kind),
 		roleAssignment(armStorage, p.data(), roleBlobContributor, p.OperatorID, kind),
 		roleAssignment(armStorage, p.website(), roleBlobContributor, p.OperatorID, kind),
-		roleAssignment(armVault, p.vault(), roleReleaseUser, a.PrincipalID, room),
 		roleAssignment(armVault, p.vault(), roleSecretsUser, a.PrincipalID, room),
 		roleAssignment(armStorage, p.data(), roleBlobContributor, a.PrincipalID, room),
-		{
+		armObject{
 			Type: armFederation, APIVersion: armIdentityVersion, Name: p.identity() + "/" + federationName(a.ContractID),
 			Properties: map[string]any{"issuer": a.IssuerURL, "subject": a.ContractID, "audiences": []string{governance.TokenAudience}},
 		},
-	}
+	)
 	return encodeTemplate(list, nil)
 }
 

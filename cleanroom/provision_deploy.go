@@ -121,7 +121,7 @@ func remedyOf(code string) string {
 	switch code {
 	case "AuthorizationFailed":
 		return "; have an owner of the group assign the missing role, and wait some minutes"
-	case "VaultAlreadyExists", "StorageAccountAlreadyTaken":
+	case "VaultAlreadyExists", "ManagedHSMAlreadyExists", "StorageAccountAlreadyTaken":
 		return "; the name is taken in all of Azure: choose another prefix"
 	case "ConflictError", "SoftDeletedVaultDoesNotExist":
 		return "; a deleted vault of this name may still be recoverable: recover it, or choose another prefix"

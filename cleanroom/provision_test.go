@@ -109,6 +109,50 @@ func TestProvision(t *testing.T) {
 	}
 }
 
+// TestProvisionHSM: the keys are the HSM's, so that no role of Resource Manager
+// reaches them, and the vault beside it has secrets alone.
+func TestProvisionHSM(t *testing.T) {
+	d := newDeployer(t)
+	d.provision.ManagedHSM = true
+	template, err := d.provision.ResourcesTemplate()
+	d.must(err)
+	for range 2 {
+		outputs, err := d.deploy(template, nil)
+		d.must(err)
+		if len(outputs) != 7 || outputs["hsmUrl"] != "https://uqlvijswqovpihsm.managedhsm.azure.net/" || outputs["vaultUrl"] == "" {
+			t.Errorf("outputs %v", outputs)
+		}
+		access, err := d.provision.AccessTemplate(d.access(outputs["principalId"]))
+		d.must(err)
+		for _, role := range []string{"14b46e9e-c2b7-41b4-b07b-48a6ebf60603", "08bbd89e-9f13-488c-ac41-acfcb10c90ab"} {
+			if strings.Contains(string(access), role) {
+				t.Errorf("the role %s for keys of the vault", role)
+			}
+		}
+		_, err = d.deploy(access, nil)
+		d.must(err)
+	}
+	deployed, err := d.env.Deployed(d.party.Name)
+	d.must(err)
+	if len(deployed) != 11 || !slices.Contains(deployed, "Microsoft.KeyVault/managedHSMs uqlvijswqovpihsm") {
+		t.Errorf("%v", deployed)
+	}
+	for name, edit := range map[string][2]string{
+		"sku":            {`"Standard_B1"`, `"premium"`},
+		"administrators": {`"initialAdminObjectIds": [`, `"administrators": [`},
+		"tenant":         {`"tenantId": "` + d.party.TenantID, `"tenantId": "` + d.provision.OperatorID},
+	} {
+		changed := strings.ReplaceAll(string(template), edit[0], edit[1])
+		if changed == string(template) {
+			t.Fatalf("%s changes nothing", name)
+		}
+		var refused *cleanroom.DeployError
+		if _, err := d.deploy(json.RawMessage(changed), nil); !errors.As(err, &refused) || !strings.Contains(err.Error(), "BadRequest") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestProvisionLeastPrivilege: the room's identity gets three roles, and none
 // that reads, changes or uses keys.
 func TestProvisionLeastPrivilege(t *testing.T) {

@@ -27,6 +27,7 @@ var kinds map[string]kind
 func init() { // the functions refer to each other by the table
 	kinds = map[string]kind{
 		"microsoft.keyvault/vaults":                                                     {[]string{"2022-07-01", "2023-07-01"}, regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9-]{1,22})[A-Za-z0-9]$`), []string{"tenantId", "sku"}, fillVault},
+		"microsoft.keyvault/managedhsms":                                                {[]string{"2022-07-01", "2023-07-01"}, regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$`), []string{"tenantId", "initialAdminObjectIds"}, fillHSM},
 		"microsoft.storage/storageaccounts":                                             {[]string{"2022-09-01", "2023-01-01", "2023-05-01"}, regexp.MustCompile(`^[a-z0-9]{3,24}$`), nil, fillStorage},
 		"microsoft.managedidentity/userassignedidentities":                              {[]string{"2023-01-31"}, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$`), nil, fillIdentity},
 		"microsoft.managedidentity/userassignedidentities/federatedidentitycredentials": {[]string{"2023-01-31"}, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,119}$`), []string{"issuer", "subject", "audiences"}, fillFederation},
@@ -73,6 +74,25 @@ func fillVault(s *Server, g *group, r *Resource) *Details {
 		return &Details{Code: "BadRequest", Message: "The property 'tenantId' is not the tenant of the subscription."}
 	}
 	r.Properties["vaultUri"] = "https://" + strings.ToLower(r.Name) + ".vault.azure.net/"
+	return nil
+}
+
+// fillHSM takes a Managed HSM, which serves no key before its activation.
+func fillHSM(s *Server, g *group, r *Resource) *Details {
+	admins, _ := r.Properties["initialAdminObjectIds"].([]any)
+	switch {
+	case s.elsewhere(g, r):
+		return &Details{Code: "ManagedHSMAlreadyExists", Message: "The Managed HSM name '" + r.Name + "' is already in use."}
+	case r.Location == "":
+		return &Details{Code: "LocationRequired", Message: "The location property is required."}
+	case r.SKU["family"] != "B" || r.SKU["name"] != "Standard_B1" && r.SKU["name"] != "Custom_B32":
+		return &Details{Code: "BadRequest", Message: "The property 'sku' is invalid."}
+	case len(admins) == 0:
+		return &Details{Code: "BadRequest", Message: "The property 'initialAdminObjectIds' needs at least one administrator."}
+	case r.Properties["tenantId"] != s.opts.Tenants[strings.ToLower(g.subscription)]:
+		return &Details{Code: "BadRequest", Message: "The property 'tenantId' is not the tenant of the subscription."}
+	}
+	r.Properties["hsmUri"] = "https://" + strings.ToLower(r.Name) + ".managedhsm.azure.net/"
 	return nil
 }
 
