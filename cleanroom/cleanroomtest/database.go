@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cleanroom-go/sdk/internal/emulator/pgstandin"
 	"github.com/cleanroom-go/sdk/internal/emulator/postgres"
+	"github.com/cleanroom-go/sdk/internal/redact"
 )
 
 // Database is a PostgreSQL on loopback that speaks TLS 1.3 and SCRAM-SHA-256
@@ -19,14 +21,17 @@ type Database struct {
 	Name, User string
 	// RootPEM is the certificate authority of the server's certificate.
 	RootPEM []byte
-	// Version is what the server says it is, for instance "PostgreSQL 15.18".
+	// Version is what the server says it is, for instance "PostgreSQL 15.18", or
+	// "a stand-in, not PostgreSQL".
 	Version string
+	// StandIn reports that it comes from [Env.StartStandIn].
+	StandIn bool
 
-	cluster *postgres.Cluster
+	password *redact.Secret
 }
 
 // Password returns a copy of the password; clear it after use.
-func (d *Database) Password() []byte { return d.cluster.Password().Clone() }
+func (d *Database) Password() []byte { return d.password.Clone() }
 
 // ErrNoPostgreSQL is wrapped by the error of [Env.StartDatabase] when the
 // server programs of PostgreSQL are not installed. The error says how to
@@ -36,15 +41,28 @@ var ErrNoPostgreSQL = errors.New("the server programs of PostgreSQL are not inst
 // StartDatabase starts a temporary PostgreSQL with sample data from the
 // server programs of this machine, which takes about half a second. It ends
 // with the environment. It can be called once. The variable CLEANROOM_PG_BIN
-// names the directory of the programs where they are not found by themselves.
+// names the directory of the programs where they are not found by themselves;
+// if it is "none", none are found.
 func (e *Env) StartDatabase(ctx context.Context) (*Database, error) {
 	if _, err := postgres.Find(); err != nil {
 		return nil, notFound(err)
 	}
+	return e.startOnce(func() (*Database, error) { return e.startDatabase(ctx) })
+}
+
+// StartStandIn starts, in place of StartDatabase where PostgreSQL is missing, a
+// server of this module that speaks its protocol over the same sample data, with
+// TLS and SCRAM. It is not PostgreSQL: it only reads, and knows a SELECT of one
+// table's columns with conditions, ORDER BY and LIMIT, SHOW, and transactions;
+// anything else is refused with SQLSTATE 0A000. Do not test with it what only a
+// PostgreSQL can answer. It ends with the environment.
+func (e *Env) StartStandIn() (*Database, error) { return e.startOnce(e.startStandIn) }
+
+func (e *Env) startOnce(start func() (*Database, error)) (*Database, error) {
 	if err := e.claimDatabase(); err != nil {
 		return nil, err
 	}
-	d, err := e.startDatabase(ctx)
+	d, err := start()
 	if err != nil {
 		e.mu.Lock()
 		e.claimed = false // another try may do better
@@ -76,9 +94,30 @@ func (e *Env) startDatabase(ctx context.Context) (*Database, error) {
 	}
 	return &Database{
 		Host: cluster.Host, Port: cluster.Port, Name: cluster.Database, User: cluster.User,
-		RootPEM: cluster.RootPEM, Version: cluster.Version, cluster: cluster,
+		RootPEM: cluster.RootPEM, Version: cluster.Version, password: cluster.Password(),
 	}, nil
 }
+
+func (e *Env) startStandIn() (*Database, error) {
+	cert, err := e.ca.Issue("localhost", "127.0.0.1")
+	if err != nil {
+		return nil, fmt.Errorf("cleanroomtest: database: %w", err)
+	}
+	server, err := pgstandin.Start(cert)
+	if err != nil {
+		return nil, fmt.Errorf("cleanroomtest: database: %w", err)
+	}
+	if err := e.keepDatabase(server); err != nil {
+		return nil, errors.Join(err, server.Stop())
+	}
+	return &Database{
+		Host: server.Host, Port: server.Port, Name: server.Database, User: server.User,
+		RootPEM: e.ca.RootPEM(), Version: "a stand-in, not PostgreSQL", StandIn: true, password: server.Password(),
+	}, nil
+}
+
+// stopper is a database that runs.
+type stopper interface{ Stop() error }
 
 var errClosed = errors.New("cleanroomtest: database: the environment is closed")
 
@@ -97,7 +136,7 @@ func (e *Env) claimDatabase() error {
 	return nil
 }
 
-func (e *Env) keepDatabase(c *postgres.Cluster) error {
+func (e *Env) keepDatabase(c stopper) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {

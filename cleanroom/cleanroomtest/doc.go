@@ -4,8 +4,8 @@
 // [Start] brings up an attestation service, an Entra token endpoint, two key
 // vaults and two Managed HSMs, blob storage with static websites and an SEV-SNP machine;
 // [Env.StartLedger] adds a CCF network with the governance service, and
-// [Env.StartDatabase] a PostgreSQL with sample data. All but the database
-// speak HTTPS under the host names of the genuine services:
+// [Env.StartDatabase] a PostgreSQL with sample data, or [Env.StartStandIn] what
+// stands in for one. All but the database speak HTTPS under the host names of the genuine services:
 //
 //	env, err := cleanroomtest.Start(ctx, nil)
 //	...

@@ -19,7 +19,6 @@ import (
 	"github.com/cleanroom-go/sdk/internal/emulator/ccf"
 	"github.com/cleanroom-go/sdk/internal/emulator/entra"
 	"github.com/cleanroom-go/sdk/internal/emulator/maa"
-	"github.com/cleanroom-go/sdk/internal/emulator/postgres"
 	"github.com/cleanroom-go/sdk/internal/emulator/snpmachine"
 	"github.com/cleanroom-go/sdk/internal/emulator/vault"
 	"github.com/cleanroom-go/sdk/internal/testpki"
@@ -49,7 +48,7 @@ type Env struct {
 	services *route
 	ledger   *ccf.Service
 	claimed  bool // a database was asked for
-	database *postgres.Cluster
+	database stopper
 	certs    map[string]*tls.Certificate
 	closed   bool
 }
@@ -63,7 +62,7 @@ type Options struct {
 
 // Start starts the environment on loopback, all but the ledger, which needs
 // its first members' certificates (see [Env.StartLedger]), and the database
-// (see [Env.StartDatabase]).
+// (see [Env.StartDatabase] and [Env.StartStandIn]).
 func Start(ctx context.Context, opts *Options) (_ *Env, err error) {
 	if opts == nil {
 		opts = &Options{}

@@ -34,7 +34,7 @@ func TestUsage(t *testing.T) {
 }
 
 // TestWrongPrograms: a setting that leads nowhere is named. What a machine
-// without PostgreSQL is told is tested where it is said.
+// without PostgreSQL does is TestStandIn.
 func TestWrongPrograms(t *testing.T) {
 	r := runToEnd(t, demo(t, []string{"CLEANROOM_PG_BIN=" + t.TempDir()}))
 	r.wantLine(t, 1, "postgres", "CLEANROOM_PG_BIN")

@@ -25,6 +25,8 @@ type target struct {
 	Password []byte
 	// Label says which database it is, for the last lines of the run.
 	Label string
+	// StandIn: it only speaks PostgreSQL's protocol.
+	StandIn bool
 }
 
 // weakModes do not check the server's certificate, or not its name.

@@ -1,6 +1,7 @@
 // Command demo plays a whole clean room collaboration on this machine: a
 // ledger, two parties, their vaults and storage, attestation, a room and a
-// PostgreSQL, with the real protocols between them.
+// PostgreSQL, with the real protocols between them. Where the server programs of
+// PostgreSQL are not installed, a stand-in takes its place, and the run says so.
 //
 //	go run ./examples/demo
 //	go run ./examples/demo -dsn 'postgres://user@host/db?sslmode=verify-full&sslrootcert=ca.pem'
@@ -120,7 +121,7 @@ func runDemo(ctx context.Context, args []string) error {
 	var c config
 	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
 	fs.StringVar(&c.out, "out", "", "`folder` for output.txt and the room's log (default: a new temporary folder)")
-	fs.StringVar(&c.dsn, "dsn", "", "`URL` of a PostgreSQL with a table users(id, first_name, gender, ...); the password comes from PGPASSWORD or PGPASSFILE (default: a temporary server with sample data)")
+	fs.StringVar(&c.dsn, "dsn", "", "`URL` of a PostgreSQL with a table users(id, first_name, gender, ...); the password comes from PGPASSWORD or PGPASSFILE (default: a temporary server with sample data, or a stand-in where no PostgreSQL is installed)")
 	fs.BoolVar(&c.insecure, "insecure-dsn-tls", false, "accept an sslmode below verify-full in -dsn")
 	fs.StringVar(&c.deny, "deny", "", "play a `case` that ends in a denial: "+strings.Join(denials, ", "))
 	fs.StringVar(&c.format, "format", "sealed", "`how` the output is encrypted: "+strings.Join(formats, ", "))

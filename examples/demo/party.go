@@ -105,7 +105,7 @@ func roomOptions(conn *cleanroomtest.Conn, wire *wirelog.Log, rec *record.Record
 		GovernanceTransport: conn.Wrap,
 		Progress: func(s cleanroom.RoomStep) {
 			if s.Kind == cleanroom.StepDatabase {
-				rec.Add(record.Entry{Call: &record.Call{To: "database", Text: "PostgreSQL, TLS"}})
+				rec.Add(record.Entry{Call: &record.Call{To: "database", Text: "SQL, TLS"}})
 			}
 			out.Step(steps.Room, s.Text, stepNumbers[s.Kind])
 		},

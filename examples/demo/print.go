@@ -73,7 +73,7 @@ func (s *scenario) summary(v map[string]string) error {
 		return nil
 	}
 	time := fmt.Sprintf("%.1f s", took.Seconds())
-	if s.dbTime > 0 {
+	if s.dbTime > 0 && !s.db.StandIn {
 		time += fmt.Sprintf(", of which %.1f s to start the database", s.dbTime.Seconds())
 	}
 	s.report.Printf("\noutput      %s\nrows        %d, as the room reported\ndatabase    %s\ntime        %s\n%s", output, rows, check.Printable(s.db.Label), time, s.reportLine())

@@ -86,8 +86,12 @@ func (s *scenario) pageOptions() *record.PageOptions {
 	if s.config.deny != "" {
 		title += ", case " + s.config.deny
 	}
+	database := "PostgreSQL"
+	if s.db.StandIn {
+		database = "stand-in, not PostgreSQL"
+	}
 	return &record.PageOptions{Title: title, Labels: map[string]string{
-		"database": "PostgreSQL", "sev-guest.cleanroomtest.internal": "SNP device",
+		"database": database, "sev-guest.cleanroomtest.internal": "SNP device",
 	}}
 }
 

@@ -192,8 +192,10 @@ func (s *scenario) start(ctx context.Context) (err error) {
 	if s.db == nil {
 		before := time.Now()
 		d, err := s.env.StartDatabase(ctx)
+		kind := ", a temporary server with sample data"
 		if errors.Is(err, cleanroomtest.ErrNoPostgreSQL) {
-			return fmt.Errorf("%w, or point -dsn at a PostgreSQL that runs", err)
+			kind = ", with sample data: no PostgreSQL is installed here; -dsn takes one that runs elsewhere"
+			d, err = s.env.StartStandIn()
 		}
 		if err != nil {
 			return err
@@ -201,7 +203,7 @@ func (s *scenario) start(ctx context.Context) (err error) {
 		s.dbTime = time.Since(before)
 		s.db = &target{
 			Host: d.Host, Port: d.Port, Name: d.Name, User: d.User, SSLMode: "verify-full", RootPEM: d.RootPEM, Password: d.Password(),
-			Label: d.Version + ", a temporary server with sample data",
+			Label: d.Version + kind, StandIn: d.StandIn,
 		}
 	}
 	if len(s.db.RootPEM) > 0 {

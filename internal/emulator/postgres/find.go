@@ -16,6 +16,10 @@ import (
 // server's programs when Find would not find them, or should find others.
 const BinVariable = "CLEANROOM_PG_BIN"
 
+// BinNone is the value of BinVariable with which Find finds nothing, so that a
+// machine with a server can play one without.
+const BinNone = "none"
+
 // ErrNotInstalled is wrapped by Find when no server is there. A test skips on
 // it.
 var ErrNotInstalled = errors.New("PostgreSQL's server programs are not installed")
@@ -41,7 +45,11 @@ func Find() (binDir string, err error) { return find("") }
 
 // find looks for places below root.
 func find(root string) (string, error) {
-	if dir := os.Getenv(BinVariable); dir != "" {
+	switch dir := os.Getenv(BinVariable); dir {
+	case "":
+	case BinNone:
+		return "", fmt.Errorf("postgres: find: %w: %s is %s", ErrNotInstalled, BinVariable, BinNone)
+	default:
 		if err := complete(dir); err != nil {
 			return "", fmt.Errorf("postgres: find: %s: %w", BinVariable, err)
 		}

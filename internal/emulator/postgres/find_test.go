@@ -42,6 +42,10 @@ func TestFindVariable(t *testing.T) {
 	if errors.Is(err, ErrNotInstalled) {
 		t.Error("a wrong setting passes for a missing installation, which tests skip on")
 	}
+	t.Setenv(BinVariable, BinNone)
+	if got, err := Find(); !errors.Is(err, ErrNotInstalled) {
+		t.Errorf("got %q, %v; want a machine without any", got, err)
+	}
 }
 
 func TestFindOnPath(t *testing.T) {
