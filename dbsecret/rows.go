@@ -96,6 +96,9 @@ func writeRows(ctx context.Context, w io.Writer, db Queryer, opts *RowsOptions, 
 		}
 		digest.Write(t.buf)
 		result.Bytes += int64(n)
+		if opts.Progress != nil {
+			opts.Progress(t.rows, result.Bytes)
+		}
 	}
 	if err := finishRows(rows); err != nil {
 		return result, t.rows, err

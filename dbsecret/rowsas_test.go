@@ -143,3 +143,23 @@ func TestRowsFormatNames(t *testing.T) {
 		t.Error("parquet is a format")
 	}
 }
+
+// TestRowsProgress: whoever waits hears of rows and bytes that have been
+// written, never of fewer than before, and at the end of all.
+func TestRowsProgress(t *testing.T) {
+	s := sharedServer(t)
+	var calls, rows, size int64
+	opts := &dbsecret.RowsOptions{Progress: func(r, b int64) {
+		if r < rows || b < size {
+			t.Errorf("%d rows and %d bytes after %d and %d", r, b, rows, size)
+		}
+		calls, rows, size = calls+1, r, b
+	}}
+	result, err := dbsecret.WriteRowsAs(t.Context(), io.Discard, s.db(t), opts, `SELECT n, 'some text' FROM generate_series(1, 100000) AS n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls < 10 || rows != 100_000 || rows != result.Rows || size != result.Bytes {
+		t.Errorf("%d calls, the last with %d rows and %d bytes; the result is %d and %d", calls, rows, size, result.Rows, result.Bytes)
+	}
+}

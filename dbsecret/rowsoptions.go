@@ -70,6 +70,9 @@ type RowsOptions struct {
 	// must be in the result, and its values integers.
 	CountColumn string
 	MinCount    int64
+	// Progress, if set, is told how many rows and bytes have been written so
+	// far, each time some have: about every 64 KiB, and at the end.
+	Progress func(rows, bytes int64)
 }
 
 // check compares the options with the columns of a result.

@@ -4,7 +4,10 @@ package query
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
@@ -21,6 +24,7 @@ func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err erro
 	flags := terminal.NewFlags(Application, "[flags], in a clean room")
 	flags.BoolVar(&o.Database.AllowTLSWeakerThanVerifyFull, "insecure-db-tls", o.Database.AllowTLSWeakerThanVerifyFull, "take the database's document at its word below verify-full")
 	part := flags.String("shard", "", "run as shard `i/n`, from 0/n; by default what an Indexed Job of Kubernetes says, or all")
+	asJSON := flags.Bool("json", false, "print what was written as one JSON document")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -48,9 +52,17 @@ func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err erro
 	if err != nil {
 		return err
 	}
-	result, err := write(ctx, db, out, shard)
+	tell, done := rowProgress(os.Stderr)
+	result, err := write(ctx, db, out, shard, tell)
+	done()
 	if err != nil {
 		return err
+	}
+	if *asJSON {
+		err := json.NewEncoder(os.Stdout).Encode(map[string]any{"rows": result.Rows, "bytes": result.Bytes, "sha256": hex.EncodeToString(result.SHA256[:])})
+		if err != nil {
+			return fmt.Errorf("print the result: %w", err)
+		}
 	}
 	room.Log().Info("output written", "rows", result.Rows, "bytes", result.Bytes)
 	return room.Report(ctx, map[string]any{"source": Application, "message": "output written", "rows": result.Rows})

@@ -26,7 +26,7 @@ func shardOf(flag string) (dbsecret.Shard, error) {
 }
 
 // write puts the shard's rows into a file of its own, whole or not at all.
-func write(ctx context.Context, db dbsecret.Queryer, out *datasink.Sink, shard dbsecret.Shard) (result dbsecret.RowsResult, err error) {
+func write(ctx context.Context, db dbsecret.Queryer, out *datasink.Sink, shard dbsecret.Shard, tell func(rows, bytes int64)) (result dbsecret.RowsResult, err error) {
 	from, to, ok, err := shard.Range(lowID, highID)
 	if err != nil {
 		return result, err
@@ -37,7 +37,8 @@ func write(ctx context.Context, db dbsecret.Queryer, out *datasink.Sink, shard d
 	}
 	err = out.WriteFile(ctx, file, func(w io.Writer) (err error) {
 		if ok { // else there are more shards than ids
-			result, err = dbsecret.WriteRows(ctx, w, db, statement, "Female", from, to)
+			opts := &dbsecret.RowsOptions{Progress: tell}
+			result, err = dbsecret.WriteRowsAs(ctx, w, db, opts, statement, "Female", from, to)
 		}
 		return err
 	})

@@ -63,7 +63,7 @@ func child(ctx context.Context) error {
 	if j.Stall {
 		q = staller{db}
 	}
-	_, err = write(ctx, q, sink, shard)
+	_, err = write(ctx, q, sink, shard, nil)
 	return err
 }
 
@@ -189,7 +189,7 @@ func TestMoreShardsThanIDs(t *testing.T) {
 		}
 		shard.Index++
 	}
-	if result, err := write(t.Context(), nil, sink, shard); err != nil || result.Rows != 0 {
+	if result, err := write(t.Context(), nil, sink, shard, nil); err != nil || result.Rows != 0 {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if info, err := sink.Stat(t.Context(), shard.Part()); err != nil || info.Size != 0 {
