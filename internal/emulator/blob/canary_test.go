@@ -41,13 +41,13 @@ func testCanaries(t *testing.T, mode datasink.Mode) {
 		fmt.Fprintf(&text, "%v %+v %#v %s %q %s\n", v, v, v, v, v, b)
 	}
 	dek := newDEK(t)
-	opts := &datasink.Options{Mode: mode, DEK: dek, BlockSize: faultBlock, ChunkSize: 1000, Contract: "contract", Datasink: "output"}
+	opts := &datasink.Options{Mode: mode, DEK: dek, BlockSize: crashBlock, ChunkSize: 7000, Contract: "contract", Datasink: "output"}
 	opts.ClientOptions = f.options()
 	opts.Logging.IncludeBody = true
 	opts.Logging.AllowedHeaders = []string{"X-Ms-Encryption-Key", "Authorization"}
 	s := f.sink(t, opts)
 	urls := ""
-	for _, size := range []int{100, 3 * faultBlock} {
+	for _, size := range []int{100, 3 * crashBlock} {
 		if err := write(t, s, "a", content(size)); err != nil {
 			t.Fatal(err)
 		}

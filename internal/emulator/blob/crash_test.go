@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/cleanroom-go/sdk/datasink"
+	"github.com/cleanroom-go/sdk/datasink/sealed"
 )
 
 // fault is what happens to one request, or from one request on.
@@ -121,9 +122,13 @@ func (c *crash) trip(next http.RoundTripper, r *http.Request) (*http.Response, e
 	return next.RoundTrip(r)
 }
 
+// crashBlock is the least size of a block in mode Sealed, so that blobs of a few
+// of them are staged in several blocks in each mode.
+const crashBlock = sealed.ChunkSize
+
 func newCrash(t *testing.T, f *fixture, mode datasink.Mode) *crash {
 	t.Helper()
-	opts := &datasink.Options{Mode: mode, DEK: newDEK(t), ChunkSize: 700, BlockSize: faultBlock, Streams: 2, Contract: "contract", Datasink: "output"}
+	opts := &datasink.Options{Mode: mode, DEK: newDEK(t), ChunkSize: 7000, BlockSize: crashBlock, Streams: 2, Contract: "contract", Datasink: "output"}
 	c := &crash{f: f, opts: opts, at: -1}
 	c.clean = f.sink(t, opts)
 	c.url = c.clean.String()
@@ -160,7 +165,7 @@ func (c *crash) is(t *testing.T, name string, data []byte) bool {
 // succeeds or says that it failed, and what is there is the old or the new,
 // whole.
 func TestEveryRequestFails(t *testing.T) {
-	oldData, newData := content(3*faultBlock+5), content(5*faultBlock+9)
+	oldData, newData := content(3*crashBlock+5), content(5*crashBlock+9)
 	small := content(30)
 	f := newFixture(t)
 	operations := map[string]struct {

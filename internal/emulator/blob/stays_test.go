@@ -42,9 +42,9 @@ func TestKeyStaysHere(t *testing.T) {
 				}
 				return next.RoundTrip(r)
 			}, -1),
-			Mode: mode, DEK: dek, ChunkSize: 1000, BlockSize: faultBlock, Contract: "contract", Datasink: "output",
+			Mode: mode, DEK: dek, ChunkSize: 7000, BlockSize: crashBlock, Contract: "contract", Datasink: "output",
 		})
-		for _, size := range []int{100, 3 * faultBlock} {
+		for _, size := range []int{100, 3 * crashBlock} {
 			data := []byte(strings.Repeat(marker, size/len(marker)+1))
 			if err := write(t, s, "a", data); err != nil {
 				t.Fatal(err)
