@@ -1,12 +1,24 @@
 package query
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
+	"github.com/cleanroom-go/sdk/dbsecret"
 	"github.com/cleanroom-go/sdk/examples/internal/terminal"
 )
+
+// show prints what was written as one JSON document, if it shall.
+func show(asJSON bool, result dbsecret.RowsResult) error {
+	if !asJSON {
+		return nil
+	}
+	return json.NewEncoder(os.Stdout).Encode(map[string]any{"rows": result.Rows, "bytes": result.Bytes, "sha256": hex.EncodeToString(result.SHA256[:])})
+}
 
 // rowProgress tells a person at the terminal how many rows have been written,
 // on one line that is gone when done is called. Where nobody looks tell is nil:

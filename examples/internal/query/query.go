@@ -4,10 +4,7 @@ package query
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/cleanroom-go/sdk/cleanroom"
@@ -54,16 +51,9 @@ func Run(ctx context.Context, args []string, o *cleanroom.RoomOptions) (err erro
 	}
 	tell, done := rowProgress(os.Stderr)
 	result, err := write(ctx, db, out, shard, tell)
-	done()
-	if err != nil {
+	if done(); err != nil {
 		return err
 	}
-	if *asJSON {
-		err := json.NewEncoder(os.Stdout).Encode(map[string]any{"rows": result.Rows, "bytes": result.Bytes, "sha256": hex.EncodeToString(result.SHA256[:])})
-		if err != nil {
-			return fmt.Errorf("print the result: %w", err)
-		}
-	}
 	room.Log().Info("output written", "rows", result.Rows, "bytes", result.Bytes)
-	return room.Report(ctx, map[string]any{"source": Application, "message": "output written", "rows": result.Rows})
+	return errors.Join(room.Report(ctx, map[string]any{"source": Application, "message": "output written", "rows": result.Rows}), show(*asJSON, result))
 }
