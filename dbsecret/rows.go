@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/cleanroom-go/sdk/internal/trace"
 )
 
 // Queryer runs a query; *sql.DB, *sql.Conn and *sql.Tx do.
@@ -56,10 +58,12 @@ func WriteRows(ctx context.Context, w io.Writer, db Queryer, query string, args 
 // WriteRowsAs is [WriteRows] in the form and within the limits of the options.
 // A row that breaks a limit is an error, like any other: the result is zero,
 // and what was written before must not be used.
-func WriteRowsAs(ctx context.Context, w io.Writer, db Queryer, opts *RowsOptions, query string, args ...any) (RowsResult, error) {
+func WriteRowsAs(ctx context.Context, w io.Writer, db Queryer, opts *RowsOptions, query string, args ...any) (_ RowsResult, err error) {
 	if opts == nil {
 		opts = &RowsOptions{}
 	}
+	ctx, end := trace.New(opts.TracingProvider, "dbsecret").Start(ctx, "WriteRows")
+	defer end(&err)
 	result, rows, err := writeRows(ctx, w, db, opts, query, args)
 	if err == nil {
 		return result, nil

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 )
 
 // RowsFormat is how [WriteRowsAs] writes rows.
@@ -73,6 +75,9 @@ type RowsOptions struct {
 	// Progress, if set, is told how many rows and bytes have been written so
 	// far, each time some have: about every 64 KiB, and at the end.
 	Progress func(rows, bytes int64)
+	// TracingProvider, if not zero, gets a span dbsecret.WriteRows, from the
+	// query to the last row.
+	TracingProvider tracing.Provider
 }
 
 // check compares the options with the columns of a result.
