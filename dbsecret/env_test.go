@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,6 +49,8 @@ func hostile(t *testing.T, elsewhere string) map[string]string {
 		"PGCLIENTENCODING": "LATIN1", "PGDATESTYLE": "German", "PGTZ": "Asia/Kathmandu", "PGGEQO": "off",
 		"PGCONNECT_TIMEOUT": "1", "PGTARGETSESSIONATTRS": "standby", "PGLOADBALANCEHOSTS": "random",
 		"PGMINPROTOCOLVERSION": "3.2", "PGMAXPROTOCOLVERSION": "3.2", "PGKRBSRVNAME": "other", "PGREQUIREAUTH": "none", "PGCHANNELBINDING": "disable",
+		"PGGSSENCMODE": "require", "PGGSSLIB": "gssapi", "PGGSSDELEGATION": "1", "PGREALM": "ELSEWHERE", "PGREQUIREPEER": "somebody",
+		"PGSSLCOMPRESSION": "1", "PGSSLCRLDIR": home, "PGKRBSPN": "other", "PGLOCALEDIR": home, "PGSSLPASSWORD": "from-the-environment",
 		"PQGO_DEBUG_OTHER": "1", "PQSSLCERTTEST_PATH": home,
 	}
 }
@@ -156,4 +160,37 @@ func TestDebugHelper(t *testing.T) {
 	doc.Password = ref
 	_, err = connector(t, doc, &passwords{list: []string{"canary"}}, nil).Connect(t.Context())
 	fmt.Println("connect:", err)
+}
+
+// TestEnvironmentIsWhole: the environment above has every variable that the
+// driver's source names.
+func TestEnvironmentIsWhole(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/lib/pq").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := hostile(t, "127.0.0.1:1")
+	name := regexp.MustCompile(`"(PG[A-Z][A-Z_]*)"`)
+	seen := map[string]bool{}
+	err = filepath.WalkDir(strings.TrimSpace(string(out)), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, match := range name.FindAllSubmatch(source, -1) {
+			seen[string(match[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) < 30 {
+		t.Errorf("the driver's source names %d variables", len(seen))
+	}
+	for name := range seen {
+		if set[name] == "" {
+			t.Errorf("%s is not set", name)
+		}
+	}
 }
