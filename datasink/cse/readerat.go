@@ -52,7 +52,8 @@ func (c *Cipher) ReaderAt(r io.ReaderAt, size int64) (*ReaderAt, error) {
 	return a, nil
 }
 
-// TailOffset is where the last chunk begins in a message of so many chunks.
+// TailOffset is where the last chunk begins, in stored bytes, in a message of so
+// many chunks: see [Chunks].
 func (c *Cipher) TailOffset(chunks int64) int64 {
 	return max(0, chunks-1) * int64(c.ChunkSize())
 }
@@ -60,7 +61,9 @@ func (c *Cipher) TailOffset(chunks int64) int64 {
 // OpenTail opens, in place, what is stored from [Cipher.TailOffset] on of a
 // message of so many chunks: the last chunk and the trailer, each checked
 // against the other. It returns the plaintext of that chunk, which is a part of
-// tail. An empty message has no tail or a trailer alone.
+// tail. An empty message has no tail or a trailer alone. A tail of another
+// length is [io.ErrUnexpectedEOF], a trailer that cannot be right [ErrPadding];
+// other errors are those of [Cipher.Open].
 func (c *Cipher) OpenTail(tail []byte, chunks int64) ([]byte, Report, error) {
 	if len(tail) == 0 && chunks == 0 {
 		return nil, Report{}, nil
